@@ -1,0 +1,39 @@
+# The list of tests. souk_test(NAME LAYER [LABEL...]): tests/NAME.c, linked to that layer and all below it.
+# souk_double_test(NAME): the same file compiled against the double build, as NAME_double.
+# Labels: unit (default; under a minute in all), threads (also run under TSan), slow (kills, faults, campaigns).
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+function(souk_test_target target source library)
+  add_executable(${target} ${CMAKE_SOURCE_DIR}/tests/${source}.c)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(${target} PRIVATE SOUK_SOURCE_DIR="${CMAKE_SOURCE_DIR}" SOUK_BUILD_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(${target} PRIVATE ${library} PkgConfig::CMOCKA)
+  add_test(NAME ${target} COMMAND ${target})
+endfunction()
+
+function(souk_test name layer)
+  if(NOT TARGET souk_${layer} OR NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${name}.c)
+    return()
+  endif()
+  souk_test_target(${name} ${name} souk_${layer})
+  set_tests_properties(${name} PROPERTIES LABELS "unit;${ARGN}")
+endfunction()
+
+function(souk_double_test name)
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/tests/${name}.c)
+    return()
+  endif()
+  souk_test_target(${name}_double ${name} souk_double)
+  set_tests_properties(${name}_double PROPERTIES LABELS "unit;double")
+endfunction()
+
+# --- base
+# --- simd
+# --- stat
+# --- data
+# --- feat
+# --- graph
+# --- nn
+# --- model
+# --- train
+# --- use, api, cli
