@@ -37,6 +37,7 @@ typedef struct aux_def {
     dtype type;
     aux_life life;
     shape shape;
+    bool by_row;      /* [B,…], and every access is by a PASS_ROWS pass or to whole rows: may live in one shard's rows only */
 } aux_def;
 
 typedef enum node_kind { NODE_NONE, NODE_INPUT, NODE_PARAM, NODE_OP } node_kind;
@@ -50,7 +51,8 @@ typedef struct node {
     node_id in[GRAPH_MAX_IN];     /* 0 where an optional input is absent */
     dtype type;
     shape shape;
-    const void *attr;             /* op-specific struct in the graph's arena, or NULL */
+    const void *attr;             /* op-specific struct in the graph's arena, or NULL; holds no pointers */
+    size_t attr_size;
     int n_aux;
     aux_def aux[GRAPH_MAX_AUX];
     bool needs_grad;              /* some parameter that is trained lies upstream */
@@ -71,11 +73,13 @@ typedef struct graph {
     node_id loss;                 /* scalar node that the backward pass starts from; 0: none */
     node_id outputs[16];          /* nodes whose values the caller reads after a run */
     int n_outputs;
+    const op_def *failing;        /* op whose shape rule is running, for graph_fail */
     souk_error err;               /* the first mistake */
 } graph;
 
 void graph_init(graph *g, int64_t batch, bool training);
 void graph_clear(graph *g);
+souk_status graph_copy(graph *dst, const graph *src, souk_error *err);   /* deep; dst is initialised by it */
 souk_status graph_status(const graph *g, souk_error *err);
 void graph_scope(graph *g, const char *layer_name);
 

@@ -46,9 +46,13 @@ typedef struct op_pass {
     void (*run)(const op_run *r, int64_t lo, int64_t hi);
     int64_t (*units)(const graph *g, const node *n);      /* PASS_SPLIT */
     size_t (*scratch)(const graph *g, const node *n);     /* NULL: none */
-    uint32_t writes;   /* backward: bit i: writes din[i] / drows[i]. The pass is dropped when none of them is wanted;
-                          0: always runs (it fills aux for later passes) unless no gradient is wanted at all */
+    uint32_t writes;   /* backward: bit i: writes din[i] / drows[i]. The pass is dropped when none of them is wanted.
+                          0, or OP_FILLS_AUX among the bits: always runs, unless no gradient is wanted at all, because it
+                          fills AUX_BACKWARD tensors for later passes; din[i] that are not wanted are NULL as ever */
 } op_pass;
+enum { OP_FILLS_AUX = 1 << 30 };
+/* Order of the passes of one node. Forward: as listed. Backward: the filling passes as listed; each other pass after the
+ * filling passes before it, and independent of its other siblings (so they may run at the same time). */
 
 typedef struct op_cost {
     double flops;      /* multiply-adds count two */
@@ -59,7 +63,9 @@ enum { OP_MAX_PASS = 6 };
 
 enum {
     OP_READS_OUT = 1u << 0,       /* backward reads the output's value */
-    OP_IN_PLACE = 1u << 1         /* forward may write its output over input 0 when nobody else reads that */
+    OP_IN_PLACE = 1u << 1,        /* forward may write its output over input 0 when nobody else reads that */
+    OP_GRAD_IN_PLACE = 1u << 2,   /* backward may write din[0] over dout */
+    OP_ALIAS = 1u << 3            /* the output is input 0 under another shape: no passes at all */
 };
 
 typedef struct op_tester op_tester;      /* defined by tests/test_ops.c */
@@ -95,7 +101,8 @@ node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, dou
 node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high);  /* integers in [low, high) */
 
 /* --- the table */
-#define OP(name) extern const op_def op_##name;
+/* The definition of op NAME is opdef_NAME; op_NAME is the recording function of ops.h. */
+#define OP(name) extern const op_def opdef_##name;
 #include "graph/ops.def"
 #undef OP
 extern const op_def *const op_table[];    /* ends with NULL */
