@@ -4,6 +4,7 @@
 #ifndef SOUK_MODEL_MODEL_H
 #define SOUK_MODEL_MODEL_H
 
+#include "base/thread.h"
 #include "feat/pipeline.h"
 #include "model/file.h"
 #include "model/spec.h"
