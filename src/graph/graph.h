@@ -97,6 +97,8 @@ void graph_loss(graph *g, node_id id);                  /* id must be a scalar [
 
 /* Appends an op node: checks arity, copies attr, runs the op's shape rule. Used by the op functions of ops.h only. */
 node_id graph_op(graph *g, const op_def *op, int n_in, const node_id *in, const void *attr, size_t attr_size);
+/* Runs n's shape rule and derives needs_grad; false after a mistake. For graph_op and rewrites. */
+bool graph_node_finish(graph *g, node *n);
 /* A mistake found by a shape rule: "layer dense_1: linear: x is [32,100], w is [90,16]: …". */
 void graph_fail(graph *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
