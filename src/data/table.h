@@ -1,6 +1,8 @@
 /* table - rows from files as columns: what every reader produces and what feat consumes.
  *
- * A column is text or number. Types and roles are inferred from what was read, unless told (table_options.types).
+ * A column is text or number. Types are inferred from what was read, unless told (table_options.types); schema.h has the rule.
+ * Blank lines are not rows. A cell is missing when it is empty or only spaces, or one of NA, N/A, NaN, nan, null, NULL, None, ?;
+ * in a column of type text only the empty cell is. column_text gives a missing cell's bytes all the same.
  * Row numbers are global (0-based over all files, rejected rows counted too, so that a row's hash never depends on --max-bad). */
 #ifndef SOUK_DATA_TABLE_H
 #define SOUK_DATA_TABLE_H
@@ -39,7 +41,7 @@ typedef enum table_format { TABLE_AUTO, TABLE_CSV, TABLE_TSV, TABLE_SPACE, TABLE
 
 typedef struct table_options {
     table_format format;     /* AUTO: by extension (also behind .gz, .zst), then by sniffing; LINES: one text column, a line each */
-    char delimiter;          /* 0: sniffed among , ; TAB | */
+    char delimiter;          /* 0: sniffed among , ; TAB |. TAB means TSV unless the format says CSV */
     char decimal;            /* 0 or '.'; ',' for decimal commas */
     int header;              /* -1: sniffed; 0: no (c1, c2 …); 1: yes */
     const char *where;       /* filter expression or NULL: comparisons, and, or, not, in (…), is null, parentheses */
@@ -50,6 +52,7 @@ typedef struct table_options {
     const char *const *types;/* pairs name, type-name, … NULL: "label", "category" */
     const char *const *keep; /* NULL-terminated names of the only columns wanted, or NULL; a name that is not there: SOUK_INPUT with the nearest */
     bool keep_optional;      /* names in `keep` that are not there are skipped */
+    bool keep_text;          /* number columns keep their cells' text too (offset, bytes): predict gives rows back as they were */
 } table_options;
 table_options table_options_default(void);
 
