@@ -19,24 +19,24 @@ typedef struct vd { __m256d a, b, c, d; } vd;
 /* Sixteen set words and sixteen clear ones: a window of it masks the first n lanes. */
 static const int32_t vec_window[32] __attribute__((unused, aligned(64))) = {-1, -1, -1, -1, -1, -1, -1, -1,
                                                                             -1, -1, -1, -1, -1, -1, -1, -1};
-VEC vi vi_first(int n)
+VEC vi vi_first(int64_t n)
 {
     const int32_t *w = vec_window + 16 - n;
     return (vi){_mm256_loadu_si256((const void *)w), _mm256_loadu_si256((const void *)(w + 8))};
 }
 
 /* ---- load, store ---- */
-VEC vm vm_first(int n) { vi w = vi_first(n); return (vm){_mm256_castsi256_ps(w.l), _mm256_castsi256_ps(w.h)}; }
+VEC vm vm_first(int64_t n) { vi w = vi_first(n); return (vm){_mm256_castsi256_ps(w.l), _mm256_castsi256_ps(w.h)}; }
 VEC vf vf_set1(real a) { __m256 r = _mm256_set1_ps(a); return (vf){r, r}; }
 VEC vf vf_zero(void) { return (vf){_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 VEC vf vf_load(const real *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 VEC void vf_store(real *p, vf a) { _mm256_storeu_ps(p, a.l); _mm256_storeu_ps(p + 8, a.h); }
-VEC vf vf_load_n(const real *p, int n)
+VEC vf vf_load_n(const real *p, int64_t n)
 {
     vi w = vi_first(n);
     return (vf){_mm256_maskload_ps(p, w.l), _mm256_maskload_ps(p + 8, w.h)};
 }
-VEC void vf_store_n(real *p, vf a, int n)
+VEC void vf_store_n(real *p, vf a, int64_t n)
 {
     vi w = vi_first(n);
     _mm256_maskstore_ps(p, w.l, a.l);

@@ -17,13 +17,13 @@ typedef __mmask16 vm;
 typedef struct vd { __m512d l, h; } vd;
 
 /* ---- load, store ---- */
-VEC vm vm_first(int n) { return (vm)_bzhi_u32(0xffff, (uint32_t)n); }
+VEC vm vm_first(int64_t n) { return (vm)_bzhi_u32(0xffff, (uint32_t)n); }
 VEC vf vf_set1(real a) { return _mm512_set1_ps(a); }
 VEC vf vf_zero(void) { return _mm512_setzero_ps(); }
 VEC vf vf_load(const real *p) { return _mm512_loadu_ps(p); }
 VEC void vf_store(real *p, vf a) { _mm512_storeu_ps(p, a); }
-VEC vf vf_load_n(const real *p, int n) { return _mm512_maskz_loadu_ps(vm_first(n), p); }
-VEC void vf_store_n(real *p, vf a, int n) { _mm512_mask_storeu_ps(p, vm_first(n), a); }
+VEC vf vf_load_n(const real *p, int64_t n) { return _mm512_maskz_loadu_ps(vm_first(n), p); }
+VEC void vf_store_n(real *p, vf a, int64_t n) { _mm512_mask_storeu_ps(p, vm_first(n), a); }
 
 /* ---- arithmetic ---- */
 VEC vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }

@@ -42,8 +42,8 @@ VEC vf vf_zero(void) { return vf_set1(0); }
 VEC vf vf_load(const real *p) { vf r; memcpy(r.v, p, sizeof r.v); return r; }
 VEC void vf_store(real *p, vf a) { memcpy(p, a.v, sizeof a.v); }
 /* The first n lanes, 0 <= n <= 16; the others are zero. */
-VEC vf vf_load_n(const real *p, int n) { vf r; VEC_EACH r.v[i] = i < n ? p[i] : 0; return r; }
-VEC void vf_store_n(real *p, vf a, int n) { for (int i = 0; i < n; i++) p[i] = a.v[i]; }
+VEC vf vf_load_n(const real *p, int64_t n) { vf r; VEC_EACH r.v[i] = i < n ? p[i] : 0; return r; }
+VEC void vf_store_n(real *p, vf a, int64_t n) { for (int i = 0; i < n; i++) p[i] = a.v[i]; }
 
 /* ---- arithmetic ---- */
 VEC vf vf_add(vf a, vf b) { VEC_EACH a.v[i] = a.v[i] + b.v[i]; return a; }
@@ -68,7 +68,7 @@ VEC vm vm_gt(vf a, vf b) { vm r; VEC_EACH r.v[i] = a.v[i] > b.v[i]; return r; }
 VEC vm vm_ge(vf a, vf b) { vm r; VEC_EACH r.v[i] = a.v[i] >= b.v[i]; return r; }
 VEC vm vm_eq(vf a, vf b) { vm r; VEC_EACH r.v[i] = a.v[i] == b.v[i]; return r; }
 VEC vm vm_ne(vf a, vf b) { vm r; VEC_EACH r.v[i] = a.v[i] != b.v[i]; return r; }
-VEC vm vm_first(int n) { vm r; VEC_EACH r.v[i] = i < n; return r; }
+VEC vm vm_first(int64_t n) { vm r; VEC_EACH r.v[i] = i < n; return r; }
 VEC vm vm_and(vm a, vm b) { VEC_EACH a.v[i] = a.v[i] && b.v[i]; return a; }
 VEC vm vm_or(vm a, vm b) { VEC_EACH a.v[i] = a.v[i] || b.v[i]; return a; }
 VEC vm vm_not(vm a) { VEC_EACH a.v[i] = !a.v[i]; return a; }
