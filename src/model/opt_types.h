@@ -24,6 +24,8 @@ typedef struct opt_options {
     int accumulate;             /* gradients averaged per step; 1 */
     int64_t lazy_from;          /* tables with at least this many parameters replay missed steps row by row, bit for bit as dense; default 2,000,000 */
 } opt_options;
+/* Keras' or PyTorch's defaults of that optimiser, as the comments above say. */
+opt_options opt_options_default(opt_kind kind, opt_rule rule);
 
 typedef enum sched_kind { SCHED_CONSTANT, SCHED_STEP, SCHED_EXPONENTIAL, SCHED_COSINE, SCHED_LINEAR, SCHED_PLATEAU } sched_kind;
 typedef struct sched_options {
@@ -35,5 +37,6 @@ typedef struct sched_options {
     double final_rate;          /* as a share of the rate (cosine's alpha, linear's end) */
     double factor; int patience; double min_delta, min_rate; int cooldown;   /* plateau: .1, 10, 1e-4, 0, 0 */
 } sched_options;
+sched_options sched_options_default(sched_kind kind);
 
 #endif

@@ -13,8 +13,6 @@
 
 #include "model/opt_types.h"
 
-opt_options opt_options_default(opt_kind kind, opt_rule rule);
-
 typedef struct opt_param {       /* description of one parameter */
     const char *name;
     real *value;

@@ -7,7 +7,6 @@
 
 #include "model/opt_types.h"
 
-sched_options sched_options_default(sched_kind kind);
 double sched_rate(const sched_options *o, double base_rate, int64_t step, int64_t total_steps);
 typedef struct sched_plateau { double best, rate; int wait, cooldown_left; } sched_plateau;
 void sched_plateau_init(sched_plateau *s, double rate);
