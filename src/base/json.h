@@ -12,6 +12,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+/* jansson has functions of these four names; at link time ours carry the project's prefix. */
+#define json_type souk_json_type
+#define json_string souk_json_string
+#define json_object souk_json_object
+#define json_array souk_json_array
+
 typedef struct json_doc json_doc;       /* owns everything in it */
 typedef struct json_value json_value;   /* opaque; in fact a jansson json_t */
 typedef enum json_type { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_STRING, JSON_KIND_ARRAY, JSON_KIND_OBJECT } json_type;

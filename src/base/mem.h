@@ -27,6 +27,11 @@ char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Makes room for one more element: doubles *capacity (from 16) when count == *capacity. False: out of memory, *p as it was. */
 bool mem_grow(void *pointer_to_p, size_t *capacity, size_t count, size_t size);
 
+/* For libraries that take an allocator (jansson, zlib, zstd): counted and failed like the rest, but interchangeable with
+ * malloc and free, because a host program may share the library and free the library's blocks itself, or we its. */
+void *mem_plain_alloc(size_t n);
+void mem_plain_free(void *p);
+
 /* Test hook: `fail(context)` is asked before each allocation; true makes it fail. NULL takes the hook away. */
 void mem_set_fault(bool (*fail)(void *context), void *context);
 int64_t mem_live(void);        /* blocks now allocated through this file, for leak checks */
