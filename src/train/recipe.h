@@ -17,6 +17,8 @@ typedef struct recipe_result {
 /* On failure nothing is left in *out. */
 souk_status recipe_train(recipe_result *out, const char *data, const souk_train_options *options, souk_error *err);
 void recipe_result_clear(recipe_result *r);
+/* An epoch as the public header shows it. */
+void recipe_epoch(souk_epoch *out, const epoch_record *r);
 /* The spec that recipe_train would use with no config, as YAML with reasons. */
 souk_status recipe_init(buf *yaml, const char *data, const souk_train_options *options, souk_error *err);
 

@@ -18,7 +18,6 @@ souk_status recipe_check_out(const char *out, souk_error *err);
 char *recipe_fingerprint(const table *t, const table *valid, const souk_train_options *o, const char *phase);
 /* Fills d->weight from a column of the table that d was encoded from. Negative, missing or infinite weights are SOUK_INPUT. */
 souk_status recipe_weights(dataset *d, const table *t, const char *column_name, const char *source, souk_error *err);
-void recipe_epoch(souk_epoch *out, const epoch_record *r);
 
 void recipe_log_columns(const table *t, const char *source);
 void recipe_log_split(const souk_train_options *o, const split *s, int64_t n_valid, int64_t n_test);

@@ -1,0 +1,179 @@
+/* rows_out.c - one writer for every command that makes rows.
+ *
+ * CSV follows RFC 4180 with LF line ends (CRLF for spreadsheets); quoting only where it is needed. Probabilities are written with as many
+ * digits as a float carries, so that reading them back gives the same float. */
+#include "use/rows_out.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/num.h"
+
+enum { FLUSH_BYTES = 1 << 18 };
+
+typedef enum out_form { OUT_CSV, OUT_JSONL, OUT_JSON } out_form;
+
+struct rows_out {
+    fs_writer *file;
+    buf line;
+    out_form form;
+    char delimiter;
+    bool excel;
+    char **names;
+    size_t n_names, names_capacity;
+    size_t at;              /* cell of the row being written */
+    int64_t rows;
+    json_writer json;
+    souk_status status;     /* the first failure of a call that returns nothing */
+};
+
+static bool ends_with(const char *path, const char *extension) {
+    size_t n = strlen(path), m = strlen(extension);
+    return n >= m && !strcmp(path + n - m, extension);
+}
+
+souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool excel, souk_error *err) {
+    *out = NULL;
+    rows_out *o = mem_calloc(1, sizeof *o);
+    if (!o) return err_nomem(err, "opening the output");
+    o->form = as ? (!strcmp(as, "jsonl") ? OUT_JSONL : !strcmp(as, "json") ? OUT_JSON : OUT_CSV)
+                 : ends_with(path, ".jsonl") ? OUT_JSONL : ends_with(path, ".json") ? OUT_JSON : OUT_CSV;
+    o->delimiter = ends_with(path, ".tsv") ? '\t' : ',';
+    o->excel = excel;
+    buf_init(&o->line, 0);
+    souk_status status = fs_create(&o->file, path, err);
+    if (status != SOUK_OK) {
+        mem_free(o);
+        return status;
+    }
+    if (excel && o->form == OUT_CSV) buf_str(&o->line, "\xEF\xBB\xBF");
+    *out = o;
+    return SOUK_OK;
+}
+
+void rows_out_column(rows_out *o, const char *name) {
+    if (!mem_grow(&o->names, &o->names_capacity, o->n_names, sizeof *o->names) || !(o->names[o->n_names] = mem_strdup(name))) {
+        o->status = SOUK_NOMEM;
+        return;
+    }
+    o->n_names++;
+}
+
+/* A spreadsheet runs cells that begin so, and rounds or drops digits of long numbers and leading zeros. */
+static bool needs_defusing(const char *s, size_t n) {
+    if (n == 0) return false;
+    if (strchr("=+-@\t\r", s[0])) {
+        bool number = (s[0] == '-' || s[0] == '+') && n > 1 && strspn(s + 1, "0123456789.eE") >= n - 1;
+        return !number;
+    }
+    if (strspn(s, "0123456789") < n) return false;
+    return n > 15 || (n > 1 && s[0] == '0');
+}
+
+static void put_csv(rows_out *o, const char *s, size_t n) {
+    buf *b = &o->line;
+    bool quote = n == 0 && o->n_names == 1, defuse = o->excel && needs_defusing(s, n);
+    for (size_t i = 0; i < n && !quote; i++) quote = s[i] == '"' || s[i] == '\n' || s[i] == '\r' || s[i] == o->delimiter;
+    if (n && (s[0] == ' ' || s[n - 1] == ' ')) quote = true;
+    if (quote) buf_char(b, '"');
+    if (defuse) buf_char(b, '\'');
+    if (!quote) {
+        buf_add(b, s, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '"') buf_char(b, '"');
+        buf_char(b, s[i]);
+    }
+    buf_char(b, '"');
+}
+
+static void begin_cell(rows_out *o) {
+    if (o->form == OUT_CSV) {
+        if (o->at) buf_char(&o->line, o->delimiter);
+    } else {
+        if (o->at == 0) {
+            if (o->form == OUT_JSON && o->rows) buf_char(&o->line, ',');
+            json_begin(&o->json, &o->line, false);
+            json_object(&o->json);
+        }
+        json_key(&o->json, o->at < o->n_names ? o->names[o->at] : "");
+    }
+    o->at++;
+}
+
+void rows_out_text(rows_out *o, const char *s, size_t n) {
+    begin_cell(o);
+    if (o->form == OUT_CSV) put_csv(o, s, n);
+    else json_put_string_n(&o->json, s, n);
+}
+
+void rows_out_number(rows_out *o, double v) {
+    char text[32];
+    begin_cell(o);
+    if (isnan(v)) {
+        if (o->form != OUT_CSV) json_put_null(&o->json);
+        return;
+    }
+    size_t n = num_format_float(text, (float)v);
+    if (o->form == OUT_CSV) buf_add(&o->line, text, n);
+    else json_put_raw(&o->json, text);
+}
+
+static souk_status flush(rows_out *o, bool all, souk_error *err) {
+    if (!all && o->line.len < FLUSH_BYTES) return SOUK_OK;
+    if (o->status != SOUK_OK) return err_nomem(err, "writing rows");
+    TRY(buf_status(&o->line, "writing rows", err));
+    TRY(fs_write(o->file, o->line.data, o->line.len, err));
+    buf_reset(&o->line);
+    return SOUK_OK;
+}
+
+souk_status rows_out_header_done(rows_out *o, souk_error *err) {
+    if (o->status != SOUK_OK) return err_nomem(err, "writing rows");
+    if (o->form == OUT_JSON) buf_str(&o->line, "{\"rows\":[");
+    if (o->form != OUT_CSV) return SOUK_OK;
+    for (size_t i = 0; i < o->n_names; i++) {
+        if (i) buf_char(&o->line, o->delimiter);
+        put_csv(o, o->names[i], strlen(o->names[i]));
+    }
+    buf_str(&o->line, o->excel ? "\r\n" : "\n");
+    return flush(o, false, err);
+}
+
+souk_status rows_out_row_done(rows_out *o, souk_error *err) {
+    if (o->form == OUT_CSV) buf_str(&o->line, o->excel ? "\r\n" : "\n");
+    else {
+        json_end_object(&o->json);
+        buf_char(&o->line, '\n');
+    }
+    o->at = 0;
+    o->rows++;
+    return flush(o, false, err);
+}
+
+static void free_all(rows_out *o) {
+    for (size_t i = 0; i < o->n_names; i++) mem_free(o->names[i]);
+    mem_free(o->names);
+    buf_clear(&o->line);
+    mem_free(o);
+}
+
+souk_status rows_out_commit(rows_out *o, souk_error *err) {
+    if (o->form == OUT_JSON) buf_printf(&o->line, "],\"count\":%lld}\n", (long long)o->rows);
+    souk_status status = o->line.len ? flush(o, true, err) : SOUK_OK;
+    if (status == SOUK_OK) status = fs_commit(o->file, err);
+    else fs_abandon(o->file);
+    free_all(o);
+    return status;
+}
+
+void rows_out_abandon(rows_out *o) {
+    if (!o) return;
+    fs_abandon(o->file);
+    free_all(o);
+}
