@@ -97,7 +97,8 @@ static double sin_core(double x, double y) {
 
 /* cos(x + y): 1 - x^2/2 + ..., to x^18; the part of 1 - x^2/2 that rounding loses is added back. */
 static double cos_core(double x, double y) {
-    static const double c[] = {-1.0 / 6402373705728000, 1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600, -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24};
+    static const double c[] = {-1.0 / 6402373705728000, 1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600,
+                               -1.0 / 3628800,          1.0 / 40320,          -1.0 / 720,         1.0 / 24};
     double z = x * x, p = c[0];
     for (int i = 1; i < 8; i++) p = fma(p, z, c[i]);
     double half = 0.5 * z, w = 1 - half;

@@ -100,7 +100,8 @@ void err_prefix(souk_error *err, const char *format, ...) {
 }
 
 souk_status err_nomem(souk_error *err, const char *what) {
-    return err_set(err, SOUK_NOMEM, "out of memory while %s (close other programs, or use a smaller batch, fewer columns or less data)", what);
+    return err_set(err, SOUK_NOMEM,
+                   "out of memory while %s (close other programs, or use a smaller batch, fewer columns or less data)", what);
 }
 
 void err_clear(souk_error *err) {

@@ -106,12 +106,22 @@ struct fs_reader {
 static souk_status check_readable(int fd, const char *path, souk_error *err) {
     struct stat st;
     if (fstat(fd, &st) != 0) return io_error(err, SOUK_IO, path, "examine the file", errno, "");
-    if (S_ISDIR(st.st_mode)) return err_set(err, SOUK_INPUT, "%s: this is a folder, not a file (name a file in it, or a pattern such as '%s/*.csv')", path, path);
-    if (S_ISFIFO(st.st_mode)) return err_set(err, SOUK_INPUT, "%s: this is a named pipe, not a file (to read from a pipe give - and redirect: < %s)", path, path);
-    if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)) return err_set(err, SOUK_INPUT, "%s: this is not a regular file (to read from a program give - and use a pipe)", path);
+    if (S_ISDIR(st.st_mode))
+        return err_set(err, SOUK_INPUT, "%s: this is a folder, not a file (name a file in it, or a pattern: '%s/*.csv')", path, path);
+    if (S_ISFIFO(st.st_mode))
+        return err_set(err, SOUK_INPUT, "%s: this is a named pipe, not a file (to read from it give - and redirect: < %s)", path, path);
+    if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+        return err_set(err, SOUK_INPUT, "%s: this is not a regular file (to read from a program give - and use a pipe)", path);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     return SOUK_OK;
+}
+
+/* The failed open of an input as a message: mostly a wrong name, which is wrong input and not a broken disk. */
+static souk_status open_error(const char *path, int code, souk_error *err) {
+    bool theirs = code == ENOENT || code == ENOTDIR || code == EACCES || code == ENAMETOOLONG || code == ELOOP || code == ENXIO;
+    const char *hint = code == ENOENT ? " (check the spelling; a relative name starts at the current folder)" : "";
+    return io_error(err, theirs ? SOUK_INPUT : SOUK_IO, path, "open it", code, hint);
 }
 
 souk_status fs_open(fs_reader **out, const char *path, souk_error *err) {
@@ -125,12 +135,8 @@ souk_status fs_open(fs_reader **out, const char *path, souk_error *err) {
     r->standard = standard;
     r->fd = standard ? STDIN_FILENO : open_path(path, O_RDONLY | O_NONBLOCK, 0);
     souk_status status = SOUK_OK;
-    if (r->fd < 0) {
-        bool theirs = errno == ENOENT || errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG || errno == ELOOP || errno == ENXIO;
-        status = io_error(err, theirs ? SOUK_INPUT : SOUK_IO, path, "open it", errno, errno == ENOENT ? " (check the spelling; a relative name starts at the current folder)" : "");
-    } else if (!standard) {
-        status = check_readable(r->fd, path, err);
-    }
+    if (r->fd < 0) status = open_error(path, errno, err);
+    else if (!standard) status = check_readable(r->fd, path, err);
     if (status != SOUK_OK) {
         fs_close(r);
         return status;
@@ -152,10 +158,14 @@ void fs_close(fs_reader *r) {
     mem_free(r);
 }
 
+static souk_status too_large(const fs_reader *r, size_t max, souk_error *err) {
+    return err_set(err, SOUK_REFUSED, "%s: larger than the limit of %zu bytes for this kind of file", r->name, max);
+}
+
 /* Reads r to its end. The size that stat tells is a first guess: /proc says 0, and files grow while they are read. */
 static souk_status read_to_end(fs_reader *r, const char *path, size_t max, char **data, size_t *size, souk_error *err) {
     int64_t guess = r->standard ? -1 : fs_size(path);
-    if (guess > 0 && (uint64_t)guess > max) return err_set(err, SOUK_REFUSED, "%s: %lld bytes are more than the limit of %zu for this kind of file", r->name, (long long)guess, max);
+    if (guess > 0 && (uint64_t)guess > max) return too_large(r, max, err);
     size_t capacity = guess > 0 ? (size_t)guess + 1 : 4096, len = 0, got = 1;
     char *p = mem_alloc(capacity + 1);
     while (p && got > 0) {
@@ -167,7 +177,7 @@ static souk_status read_to_end(fs_reader *r, const char *path, size_t max, char 
         }
         souk_status status = fs_read(r, p + len, capacity - len, &got, err);
         len += got;
-        if (status == SOUK_OK && len > max) status = err_set(err, SOUK_REFUSED, "%s: more than the limit of %zu bytes for this kind of file", r->name, max);
+        if (status == SOUK_OK && len > max) status = too_large(r, max, err);
         if (status != SOUK_OK) {
             mem_free(p);
             return status;
@@ -231,6 +241,16 @@ static bool in_use(const char *temporary) {
     return found;
 }
 
+/* Gives w the name of a temporary unless another writer has it; name NULL takes it away again. */
+static bool claim(fs_writer *w, char *name) {
+    bool taken = false;
+    mutex_lock(&writers_lock);
+    for (fs_writer *o = writers; name && o && !taken; o = o->next) taken = o->temporary && strcmp(o->temporary, name) == 0;
+    if (!taken) w->temporary = name;
+    mutex_unlock(&writers_lock);
+    return !taken;
+}
+
 static void writer_add(fs_writer *w) {
     mutex_lock(&writers_lock);
     w->next = writers;
@@ -277,23 +297,32 @@ static souk_status examine_target(fs_writer *w, const char *path, souk_error *er
  * writer was left by a killed process with our number: it goes. */
 static souk_status open_temporary(fs_writer *w, souk_error *err) {
     for (int attempt = 0; attempt < 100; attempt++) {
-        char *name = attempt ? mem_printf("%s.tmp-%ld-%d", w->path, (long)getpid(), attempt) : mem_printf("%s.tmp-%ld", w->path, (long)getpid());
+        char suffix[16] = "";
+        if (attempt) snprintf(suffix, sizeof suffix, "-%d", attempt);
+        char *name = mem_printf("%s.tmp-%ld%s", w->path, (long)getpid(), suffix);
         if (!name) return err_nomem(err, "opening a file");
-        bool taken = in_use(name);
-        if (!taken) {
-            w->fd = open_path(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-            if (w->fd < 0 && errno == EEXIST && hooks()->unlink(name) == 0) w->fd = open_path(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-            if (w->fd >= 0) {
-                w->temporary = name;
-                return SOUK_OK;
-            }
+        int code = EEXIST;
+        if (claim(w, name)) {
+            const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+            w->fd = open_path(name, flags, 0600);
+            if (w->fd < 0 && errno == EEXIST && hooks()->unlink(name) == 0) w->fd = open_path(name, flags, 0600);
+            if (w->fd >= 0) return SOUK_OK;
+            code = errno;
+            claim(w, NULL);
         }
-        int code = errno;
         mem_free(name);
-        if (taken || code == EEXIST) continue;
+        if (code == EEXIST) continue;
         return io_error(err, SOUK_IO, w->path, "write there", code, code == ENOENT ? " (create the folder first)" : AS_BEFORE);
     }
-    return err_set(err, SOUK_IO, "%s: cannot write there: 100 temporary files of that name exist already (remove %s.tmp-*)", w->path, w->path);
+    return err_set(err, SOUK_IO, "%s: cannot write there: 100 temporary files of that name exist already (remove %s.tmp-*)", w->path,
+                   w->path);
+}
+
+static souk_status aim_at_output(fs_writer *w, souk_error *err) {
+    w->direct = true;
+    w->fd = STDOUT_FILENO;
+    w->path = mem_strdup("standard output");
+    return w->path ? SOUK_OK : err_nomem(err, "opening a file");
 }
 
 souk_status fs_create(fs_writer **out, const char *path, souk_error *err) {
@@ -302,28 +331,25 @@ souk_status fs_create(fs_writer **out, const char *path, souk_error *err) {
     if (!w) return err_nomem(err, "opening a file");
     memset(w, 0, offsetof(fs_writer, buffer));
     w->fd = -1;
-    souk_status status = SOUK_OK;
-    if (strcmp(path, "-") == 0) {
-        w->direct = w->standard = true;
-        w->fd = STDOUT_FILENO;
-        w->path = mem_strdup("standard output");
-        if (!w->path) status = err_nomem(err, "opening a file");
-    } else {
-        status = examine_target(w, path, err);
-    }
+    w->standard = strcmp(path, "-") == 0;
+    writer_add(w);
+    souk_status status = w->standard ? aim_at_output(w, err) : examine_target(w, path, err);
     if (status == SOUK_OK && !w->direct) status = open_temporary(w, err);
-    if (status == SOUK_OK && w->direct && !w->standard && (w->fd = open_path(path, O_WRONLY, 0)) < 0) status = io_error(err, SOUK_IO, path, "write there", errno, "");
+    if (status == SOUK_OK && w->direct && !w->standard) {
+        w->fd = open_path(path, O_WRONLY, 0);
+        if (w->fd < 0) status = io_error(err, SOUK_IO, path, "write there", errno, "");
+    }
     if (status != SOUK_OK) {
         fs_abandon(w);
         return status;
     }
-    writer_add(w);
     *out = w;
     return SOUK_OK;
 }
 
 static souk_status write_error(const fs_writer *w, int code, souk_error *err) {
-    const char *hint = w->direct ? "" : code == ENOSPC || code == EDQUOT ? " (free some space and run again; nothing was changed)" : AS_BEFORE;
+    bool full = code == ENOSPC || code == EDQUOT;
+    const char *hint = w->direct ? "" : full ? " (free some space and run again; nothing was changed)" : AS_BEFORE;
     return io_error(err, SOUK_IO, w->path, "write it", code, hint);
 }
 
@@ -386,7 +412,9 @@ static souk_status put_in_place(fs_writer *w, bool *renamed, souk_error *err) {
         code = errno;
         synced = false;
     }
-    return synced ? SOUK_OK : io_error(err, SOUK_IO, w->path, "save its folder to the disk", code, " (the new file is complete and in place, but a power cut may bring the old one back)");
+    if (synced) return SOUK_OK;
+    return io_error(err, SOUK_IO, w->path, "save its folder to the disk", code,
+                    " (the new file is complete and in place, but a power cut may bring the old one back)");
 }
 
 souk_status fs_commit(fs_writer *w, souk_error *err) {
@@ -416,7 +444,7 @@ souk_status fs_write_all(const char *path, const void *p, size_t n, souk_error *
 }
 
 souk_status fs_append(const char *path, const void *p, size_t n, souk_error *err) {
-    int fd = open_path(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0666);
+    int fd = open_path(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (fd < 0) return io_error(err, SOUK_IO, path, "write there", errno, "");
     bool written = write_fully(fd, p, n);
     int code = errno;

@@ -39,12 +39,14 @@ bool fs_exists(const char *path);
 
 /* ---- writing whole files ---- */
 typedef struct fs_writer fs_writer;
-/* Opens PATH.tmp-PID (0600, then the umask's mode at commit); nothing at PATH changes before fs_commit.
- * "-" writes to standard output and commit only flushes. */
+/* Opens PATH.tmp-PID (0600; at commit the mode of the file it replaces, or the umask's); nothing at PATH changes before
+ * fs_commit. "-" writes to standard output and commit only flushes; so does a device (/dev/null), which is not replaced.
+ * A link stays a link: the file it leads to is replaced. */
 souk_status fs_create(fs_writer **out, const char *path, souk_error *err);
 souk_status fs_write(fs_writer *w, const void *p, size_t n, souk_error *err);
 uint64_t fs_written(const fs_writer *w);
-/* Flush, fsync, rename over PATH, fsync the folder; frees w in every case. On failure PATH is as it was, the temporary is gone. */
+/* Flush, fsync, rename over PATH, fsync the folder; frees w in every case. On failure PATH is as it was and the temporary
+ * is gone; with one exception: when only the folder's fsync fails, PATH is the new file, whole, and the message says so. */
 souk_status fs_commit(fs_writer *w, souk_error *err);
 void fs_abandon(fs_writer *w);                         /* removes the temporary and frees; NULL is a no-op */
 souk_status fs_write_all(const char *path, const void *p, size_t n, souk_error *err);   /* create + write + commit */

@@ -49,7 +49,8 @@ souk_status fs_glob(const char *pattern, char ***paths, size_t *n, souk_error *e
         if (!list_add(&list, pattern)) status = err_nomem(err, "listing files");
     } else {
         int result = glob(pattern, GLOB_NOSORT, NULL, &found);
-        if (result == GLOB_NOMATCH) status = err_set(err, SOUK_INPUT, "%s: no file has a name like that (check the pattern and the folder)", pattern);
+        if (result == GLOB_NOMATCH)
+            status = err_set(err, SOUK_INPUT, "%s: no file has a name like that (check the pattern and the folder)", pattern);
         else if (result == GLOB_NOSPACE) status = err_nomem(err, "listing files");
         else if (result != 0) status = err_set(err, SOUK_IO, "%s: cannot read the folder (check its permissions)", pattern);
         for (size_t i = 0; status == SOUK_OK && i < found.gl_pathc; i++)

@@ -62,8 +62,9 @@ static souk_status check_depth(const char *text, size_t n, int max_depth, souk_e
         } else if (c == '[' || c == '{') {
             if (++depth <= max_depth) continue;
             position p = position_of(text, i);
-            return err_at(err, SOUK_INPUT, p.line, (int64_t)i, "line %lld, column %lld: arrays and objects are nested deeper than the limit of %d levels",
-                          (long long)p.line, (long long)p.column, max_depth);
+            return err_at(err, SOUK_INPUT, p.line, (int64_t)i,
+                          "line %lld, column %lld: arrays and objects are nested deeper than the limit of %d levels", (long long)p.line,
+                          (long long)p.column, max_depth);
         } else if (c == ']' || c == '}') {
             depth--;
         }
@@ -83,7 +84,8 @@ static souk_status parse_error(const json_error_t *e, souk_error *err) {
     }
     text[n] = '\0';
     int64_t line = e->line > 0 ? e->line : 1, column = e->column > 0 ? e->column : 1;
-    return err_at(err, SOUK_INPUT, line, e->position, "line %lld, column %lld: not valid JSON: %s", (long long)line, (long long)column, n ? text : "unreadable");
+    return err_at(err, SOUK_INPUT, line, e->position, "line %lld, column %lld: not valid JSON: %s", (long long)line, (long long)column,
+                  n ? text : "unreadable");
 }
 
 souk_status json_parse(json_doc **out, const char *text, size_t n, int max_depth, souk_error *err) {

@@ -20,7 +20,9 @@
 
 typedef struct json_doc json_doc;       /* owns everything in it */
 typedef struct json_value json_value;   /* opaque; in fact a jansson json_t */
-typedef enum json_type { JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_STRING, JSON_KIND_ARRAY, JSON_KIND_OBJECT } json_type;
+typedef enum json_type {
+    JSON_KIND_NULL, JSON_KIND_BOOL, JSON_KIND_INT, JSON_KIND_REAL, JSON_KIND_STRING, JSON_KIND_ARRAY, JSON_KIND_OBJECT
+} json_type;
 
 /* Parses n bytes; the error has line and column. max_depth 0 means 64. The root may be of any kind. */
 souk_status json_parse(json_doc **out, const char *text, size_t n, int max_depth, souk_error *err);

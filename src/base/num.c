@@ -143,7 +143,8 @@ bool num_parse_double(const char *s, size_t n, double *out) {
     if (significant > 19 || exponent < -27 || exponent > 27) return parse_slowly(s, n, out);
     double v;
     if (w == 0) v = 0;
-    else if (w >> 53 == 0 && exponent >= -22 && exponent <= 22) v = exponent < 0 ? (double)w / power10[-exponent] : (double)w * power10[exponent];
+    else if (w >> 53 == 0 && exponent >= 0 && exponent <= 22) v = (double)w * power10[exponent];
+    else if (w >> 53 == 0 && exponent >= -22) v = (double)w / power10[-exponent];
     else v = scale_exact(w, exponent);
     *out = negative ? -v : v;
     return true;
@@ -300,7 +301,8 @@ static size_t format_long(char *dst, bool negative, double a, int first, reads_b
     for (int n = a < 2.3e-308 ? 1 : first; n < 17; n++) {
         scientific(a, n, digits, &point);
         if (same(read_digits(digits, n, point), a)) return lay_out(dst, negative, digits, n, point);
-        if (power_of_two && next_digits(digits, n) && same(read_digits(digits, n, point), a)) return lay_out(dst, negative, digits, n, point);
+        if (power_of_two && next_digits(digits, n) && same(read_digits(digits, n, point), a))
+            return lay_out(dst, negative, digits, n, point);
     }
     scientific(a, 17, digits, &point);
     return lay_out(dst, negative, digits, 17, point);
