@@ -30,10 +30,12 @@ endfunction()
 # --- base
 # --- simd
 # --- stat
+souk_test(test_linalg stat)
 # --- data
 # --- feat
 # --- graph
 # --- nn
 # --- model
+souk_test(test_model_file model)
 # --- train
 # --- use, api, cli

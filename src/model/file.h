@@ -21,7 +21,7 @@ typedef struct file_tensor {
     file_dtype type;
     int rank;
     int64_t d[FILE_MAX_RANK];
-    const void *data;                          /* aligned to 8 in files that we wrote; may be unaligned otherwise */
+    const void *data;                          /* aligned to its type in files that we wrote; may be unaligned otherwise */
     size_t bytes;
 } file_tensor;
 
@@ -38,12 +38,13 @@ const file_tensor *model_file_find(const model_file *f, const char *name);   /* 
 /* The same with type and shape demanded (d[i] < 0: any); the error names the tensor and what was found. */
 souk_status model_file_need(const model_file *f, const char *name, file_dtype type, int rank, const int64_t *d, const file_tensor **out, souk_error *err);
 
-/* ---- writing: tensors and metadata are collected (borrowed until save), then written atomically through fs */
+/* ---- writing: tensors and metadata are collected, then written atomically through fs. Names and keys are copied; metadata
+ * values and tensor data are borrowed until the writer is freed. `checksum` and `souk_version` are the writer's own keys. */
 typedef struct model_writer model_writer;
 souk_status model_writer_new(model_writer **out, souk_error *err);
 souk_status model_writer_meta(model_writer *w, const char *key, const char *value, souk_error *err);
 souk_status model_writer_tensor(model_writer *w, const char *name, file_dtype type, int rank, const int64_t *d, const void *data, souk_error *err);
-/* Bytes of the file are a function of what was added and of nothing else (tensors sorted by name, metadata by key). */
+/* The bytes are a function of what was added and of nothing else: wide types first, by name within a width; metadata by key. */
 souk_status model_writer_save(model_writer *w, const char *path, souk_error *err);
 void model_writer_free(model_writer *w);
 
