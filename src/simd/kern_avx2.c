@@ -1,0 +1,17 @@
+/* kern_avx2 - the kernels on AVX2: the shared bodies over vec_avx2.h, compiled with that instruction set's flags. */
+#include "simd/kern.h"
+#include "simd/vec_avx2.h"
+#include "simd/vec_math.h"
+
+#include "simd/kern_elem.h"
+#include "simd/kern_gemm_plain.h"
+#include "simd/kern_opt.h"
+#include "simd/kern_rnn.h"
+#include "simd/kern_text.h"
+
+void kern_fill_avx2(kern_table *t)
+{
+#define KERN(ret, name, args) t->name = kern_##name;
+#include "simd/kern.def"
+#undef KERN
+}
