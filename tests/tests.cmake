@@ -33,9 +33,28 @@ endfunction()
 souk_test(test_linalg stat)
 # --- data
 # --- feat
+souk_test(test_tok_word feat)
 # --- graph
+souk_test(test_graph graph)
+souk_test(test_plan graph threads)
+souk_test(test_ops graph threads)
+souk_double_test(test_ops)
+souk_test(test_rnn graph threads)
+souk_double_test(test_rnn)
 # --- nn
 # --- model
 souk_test(test_model_file model)
 # --- train
 # --- use, api, cli
+souk_test(test_header api)
+souk_test(test_api api threads)
+souk_test(test_faults api slow)
+souk_test(test_cli api slow)
+souk_test(test_bits api slow)
+souk_test(test_kill api slow)
+foreach(name test_faults test_cli test_bits test_kill)   # these run the program itself
+  if(TARGET ${name} AND TARGET souk)
+    add_dependencies(${name} souk)
+    set_tests_properties(${name} PROPERTIES LABELS "slow" PROCESSORS 2)
+  endif()
+endforeach()
