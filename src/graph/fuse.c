@@ -7,10 +7,40 @@
 #include <assert.h>
 #include <string.h>
 
+#include "graph/op_activation.h"
+#include "graph/ops.h"
 #include "graph/plan_impl.h"
 
-/* In this order, each over the whole graph. */
-static const fuse_rule rules[] = {NULL};
+/* Losses first, so that a product whose logits go to a loss keeps its activation apart; each over the whole graph. */
+static const fuse_rule rules[] = {fuse_loss_logits, fuse_linear_activation, NULL};
+
+/* Cross-entropy of sigmoid or softmax becomes the stable form on logits; so does Keras' TensorFlow backend (_get_logits). The
+ * probabilities are still computed if somebody else reads them. */
+bool fuse_loss_logits(graph *g, const int32_t *uses, node_id id)
+{
+    (void)uses;
+    const node *n = &g->nodes[id], *p = &g->nodes[n->in[0]];
+    if (n->op != &opdef_loss && n->op != &opdef_loss_classes) return false;
+    loss_attr a;
+    memcpy(&a, n->attr, sizeof a);
+    bool sigmoid = p->op == &opdef_activation && ((const activation_attr *)p->attr)->act == GEMM_SIGMOID;
+    if (a.kind == LOSS_BCE && sigmoid) a.kind = LOSS_SIGMOID_BCE;
+    else if (a.kind == LOSS_CE && p->op == &opdef_softmax) a.kind = LOSS_SOFTMAX_CE;
+    else return false;
+    node_id in[2] = {p->in[0], n->in[1]};
+    return fuse_replace(g, id, n->op, 2, in, &a, sizeof a);
+}
+
+/* linear + activation becomes the product's epilogue, where nobody else reads the pre-activation and the derivative follows
+ * from the output. */
+bool fuse_linear_activation(graph *g, const int32_t *uses, node_id id)
+{
+    const node *n = &g->nodes[id], *p = &g->nodes[n->in[0]];
+    if (n->op != &opdef_activation || p->op != &opdef_linear || uses[n->in[0]] != 1) return false;
+    activation_attr a = *(const activation_attr *)n->attr;
+    node_id in[3] = {p->in[0], p->in[1], p->in[2]};
+    return fuse_replace(g, id, &opdef_linear_act, 3, in, &a, sizeof a);
+}
 
 bool fuse_replace(graph *g, node_id id, const op_def *op, int n_in, const node_id *in, const void *attr, size_t attr_size)
 {

@@ -12,4 +12,8 @@ typedef bool (*fuse_rule)(graph *g, const int32_t *uses, node_id id);
 /* Turns node `id` into `op` over earlier nodes: same number, same random stream, same shape. False after running out of memory. */
 bool fuse_replace(graph *g, node_id id, const op_def *op, int n_in, const node_id *in, const void *attr, size_t attr_size);
 
+/* The rules, in fuse.c unless said otherwise. */
+bool fuse_loss_logits(graph *g, const int32_t *uses, node_id id);
+bool fuse_linear_activation(graph *g, const int32_t *uses, node_id id);
+
 #endif

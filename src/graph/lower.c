@@ -141,8 +141,12 @@ static void forward_steps(lowering *l, node_id id, const node_aux *aux)
         step *s = step_new(l, id, &n->op->forward[k], false);
         if (!s) return;
         step_measure(p, s, n);
-        for (int i = 0; i < n->n_in; i++)
-            if (n->in[i]) s->in[i] = p->value[n->in[i]];
+        for (int i = 0; i < n->n_in; i++) {
+            const node *in = &p->g.nodes[n->in[i]];
+            if (!n->in[i]) continue;
+            s->in[i] = p->value[n->in[i]];
+            if ((n->op->flags & OP_WRITES_STATE) && p->g.training && in->kind == NODE_PARAM && !in->trainable) s->in_written |= 1u << i;
+        }
         s->out = p->value[id];
         s->out_written = true;
         for (int i = 0; i < n->n_aux; i++) s->aux[i] = aux->t[i];

@@ -65,7 +65,8 @@ enum {
     OP_READS_OUT = 1u << 0,       /* backward reads the output's value */
     OP_IN_PLACE = 1u << 1,        /* forward may write its output over input 0 when nobody else reads that */
     OP_GRAD_IN_PLACE = 1u << 2,   /* backward may write din[0] over dout */
-    OP_ALIAS = 1u << 3            /* the output is input 0 under another shape: no passes at all */
+    OP_ALIAS = 1u << 3,           /* the output is input 0 under another shape: no passes at all */
+    OP_WRITES_STATE = 1u << 4     /* when training, forward also writes its parameters that are not trained (moving statistics) */
 };
 
 typedef struct op_tester op_tester;      /* defined by tests/test_ops.c */
@@ -99,6 +100,8 @@ static inline int op_chunks(void) { return OP_CHUNKS; }
 node_id op_test_input(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high);  /* param passed through an op */
 node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high);
 node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high);  /* integers in [low, high) */
+node_id op_test_target(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high);   /* numbers without gradient */
+node_id op_test_constant(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high);   /* parameter that is not trained */
 
 /* --- the table */
 /* The definition of op NAME is opdef_NAME; op_NAME is the recording function of ops.h. */

@@ -44,7 +44,7 @@ typedef struct step {
     double seconds;            /* rough estimate from the op's cost, for choosing what is worth a barrier */
     int32_t in[GRAPH_MAX_IN], out, aux[GRAPH_MAX_AUX], dout, din[GRAPH_MAX_IN];   /* tensors; -1: absent */
     int32_t rows[GRAPH_MAX_IN];                                                   /* slot of a row-list gradient; -1 */
-    uint32_t aux_written;      /* bit i */
+    uint32_t in_written, aux_written;      /* bit i */
     bool out_written;
 } step;
 

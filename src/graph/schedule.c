@@ -30,7 +30,7 @@ typedef struct scan {
 void step_each(const plan *p, const step *s, step_visit visit, void *context)
 {
     for (int i = 0; i < GRAPH_MAX_IN; i++) {
-        if (s->in[i] >= 0) visit(context, s->in[i], false);
+        if (s->in[i] >= 0) visit(context, s->in[i], s->in_written >> i & 1);
         if (s->din[i] >= 0) visit(context, s->din[i], true);
         if (s->rows[i] >= 0) {
             visit(context, p->params[s->rows[i]].ids, true);
