@@ -97,11 +97,13 @@ enum { OP_CHUNKS = 8 };
 static inline int op_chunks(void) { return OP_CHUNKS; }
 
 /* --- test support, implemented by tests/test_ops.c and by nobody else */
-node_id op_test_input(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high);  /* param passed through an op */
-node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high);
-node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high);  /* integers in [low, high) */
-node_id op_test_target(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high);   /* numbers without gradient */
-node_id op_test_constant(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high);   /* parameter that is not trained */
+/* Weak: a program without that test links, and never calls a case. */
+#define OP_TEST __attribute__((weak))
+node_id op_test_input(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high) OP_TEST;  /* param passed through an op */
+node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high) OP_TEST;
+node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high) OP_TEST;  /* integers in [low, high) */
+node_id op_test_target(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high) OP_TEST;   /* numbers without gradient */
+node_id op_test_constant(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high) OP_TEST;   /* parameter that is not trained */
 
 /* --- the table */
 /* The definition of op NAME is opdef_NAME; op_NAME is the recording function of ops.h. */
