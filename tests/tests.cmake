@@ -28,9 +28,15 @@ function(souk_double_test name)
 endfunction()
 
 # --- base
+foreach(module err mem buf map rng fs json utf8)
+  souk_test(test_base_${module} base)
+endforeach()
+souk_test(test_base_thread base threads)
 # --- simd
 # --- stat
 souk_test(test_linalg stat)
+souk_test(test_metric stat)
+souk_test(test_interval stat threads)
 # --- data
 # --- feat
 souk_test(test_tok_word feat)
@@ -42,9 +48,16 @@ souk_double_test(test_ops)
 souk_test(test_rnn graph threads)
 souk_double_test(test_rnn)
 # --- nn
+souk_test(test_nn nn)
 # --- model
 souk_test(test_model_file model)
+souk_test(test_model model threads)
 # --- train
+souk_test(test_sched train)
+souk_test(test_opt train threads)
+souk_test(test_keras_steps train)
+souk_double_test(test_keras_steps)
+souk_test(test_loop train threads)
 # --- use, api, cli
 souk_test(test_header api)
 souk_test(test_api api threads)

@@ -144,7 +144,7 @@ bool num_parse_double(const char *s, size_t n, double *out) {
     double v;
     if (w == 0) v = 0;
     else if (w >> 53 == 0 && exponent >= 0 && exponent <= 22) v = (double)w * power10[exponent];
-    else if (w >> 53 == 0 && exponent >= -22) v = (double)w / power10[-exponent];
+    else if (w >> 53 == 0 && exponent < 0 && exponent >= -22) v = (double)w / power10[-exponent];
     else v = scale_exact(w, exponent);
     *out = negative ? -v : v;
     return true;
