@@ -304,7 +304,7 @@ SOUK_API souk_fit_options souk_fit_options_default(void);
 /* history [epochs] may be NULL; *epochs_done gives how many entries were filled. Called again, it goes on from the weights reached. */
 SOUK_API souk_status souk_net_fit(souk_net *net, int64_t n, const souk_array *inputs, const souk_array *targets, const souk_fit_options *options,
                                   souk_epoch *history, int64_t *epochs_done, souk_error *err);
-/* p [n, width of output 0] */
+/* p [n, width of output 0]. Not for two threads at once on one net: a souk_model is. */
 SOUK_API souk_status souk_net_predict(souk_net *net, int64_t n, const souk_array *inputs, float *p, souk_error *err);
 SOUK_API souk_status souk_net_summary(const souk_net *net, char **text, souk_error *err);    /* caller souk_free's */
 SOUK_API souk_status souk_net_save_weights(const souk_net *net, const char *path, souk_error *err);   /* a safetensors file */

@@ -16,8 +16,11 @@ struct souk_net {
     model *model;              /* parameters, spec of the trainer; NULL before the first fit or load */
     souk_loss loss[16];
     int n_losses;
-    uint64_t seed;
+    scorer *scorer;            /* kept between predictions; dropped by fit and load */
+    pool *threads;             /* for large predictions; made by the first one */
 };
+
+enum { POOL_ROWS = 256 };      /* predictions of fewer rows stay on the caller's thread */
 
 souk_net *souk_net_new(void) {
     souk_net *n = mem_calloc(1, sizeof *n);
@@ -28,8 +31,15 @@ souk_net *souk_net_new(void) {
     return n;
 }
 
+static void drop_scorer(souk_net *n) {
+    scorer_free(n->scorer);
+    n->scorer = NULL;
+}
+
 void souk_net_free(souk_net *n) {
     if (!n) return;
+    drop_scorer(n);
+    pool_free(n->threads);
     if (n->model) {
         n->model->net = NULL;
         model_free(n->model);
@@ -179,6 +189,7 @@ static souk_status make_params(souk_net *n, uint64_t seed, souk_error *err) {
 }
 
 static souk_status need_model(souk_net *n, const souk_fit_options *o, souk_error *err) {
+    drop_scorer(n);
     TRY(net_status(n->net, err));
     if (n->n_losses == 0) return err_set(err, SOUK_USAGE, "the net has no output: call souk_output before fitting");
     spec *s = NULL;
@@ -321,11 +332,10 @@ souk_status souk_net_predict(souk_net *n, int64_t rows, const souk_array *inputs
     if (!n->model) return err_set(err, SOUK_USAGE, "the net has no weights yet: fit it or load them first");
     kern_init();
     dataset d;
-    scorer *s = NULL;
     souk_status status = make_dataset(n, 0, rows, inputs, NULL, &d, err);
-    if (status == SOUK_OK) status = scorer_new(&s, n->model, err);
-    if (status == SOUK_OK) status = scorer_run(s, &d, 0, rows, 0, p, NULL, err);
-    scorer_free(s);
+    if (status == SOUK_OK && !n->scorer) status = scorer_new(&n->scorer, n->model, err);
+    if (status == SOUK_OK && rows >= POOL_ROWS && !n->threads && !(n->threads = pool_new(0))) status = err_nomem(err, "starting threads");
+    if (status == SOUK_OK) status = scorer_run(n->scorer, &d, 0, rows, 0, p, rows >= POOL_ROWS ? n->threads : NULL, err);
     drop_dataset(&d);
     return status;
 }
