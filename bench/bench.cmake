@@ -7,3 +7,4 @@ function(souk_bench name layer)
   endif()
 endfunction()
 
+souk_bench(bench_predict api)
