@@ -247,7 +247,7 @@ static size_t format_short(char *dst, bool negative, double a, reads_back_fn sam
     for (int k = 0; k <= 22; k++) {
         double scaled = a * power10[k];
         if (scaled >= 1e15) return 0;
-        double m = floor(scaled + 0.5);
+        double m = nearbyint(scaled);   /* ties to even, as every printer of digits does */
         if (power_of_two && !same(m / power10[k], a)) m++;
         if (m < 1 || !same(m / power10[k], a)) continue;
         char text[20], *end = text + sizeof text, *start = put_digits(end, (uint64_t)m);

@@ -21,7 +21,8 @@ size_t num_format_int64(char dst[24], int64_t v);
 /* Shortest decimal text that reads back to the same double, laid out as Python's repr without the ".0": "0.1", "1e-05",
  * "1e+16", "12", "-0", "nan", "-inf". NUL added; returns the length. dst holds 32. */
 size_t num_format_double(char dst[32], double v);
-/* The same for a value that was computed in fp32: shortest text whose nearest double, rounded to float, is v. */
+/* The same for a value that was computed in fp32: shortest text whose nearest double, rounded to float, is v. Whole
+ * numbers below 1e15 are written in full. */
 size_t num_format_float(char dst[32], float v);
 
 /* vsnprintf in the C locale, whatever the program has set: a decimal point is a point. */

@@ -2,7 +2,7 @@
 
 Lines: "read TEXT BITS"  the text's nearest double as 16 hex digits
        "write BITS TEXT" the double's shortest text, as repr but without ".0"
-       "write32 BITS TEXT" the same for a float (numpy's repr), 8 hex digits
+       "write32 BITS TEXT" the same for a float, 8 hex digits; numpy's digits
 Run with numpy: python make_num.py
 """
 import random
@@ -21,7 +21,9 @@ def short(text):
 
 
 def float_text(v):
-    """numpy's shortest digits of a float32 in the layout of Python's repr."""
+    """numpy's shortest digits of a float32 in the layout of Python's repr; whole numbers below 1e15 in full."""
+    if abs(v) < 1e15 and float(v).is_integer():
+        return "-0" if v == 0 and np.signbit(v) else str(int(v))
     return short(repr(float(np.format_float_scientific(np.float32(v), unique=True))))
 
 
