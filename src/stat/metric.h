@@ -45,13 +45,13 @@ enum { METRIC_MAX = 24 };
 typedef struct metric_set {
     int n;
     metric_value v[METRIC_MAX];
-    confusion table;               /* classes and binary; clear with metric_set_clear */
+    confusion table;               /* binary, and up to 1,000 classes (else count is NULL) */
     int64_t rows;
 } metric_set;
 /* y [n] (class numbers as doubles, or values), p: binary [n], classes [n,k], number [n] predictions. threshold cuts binary (0.5).
  * replicates: bootstrap replicates (default 1,000; 0: no intervals), percentile 95 %, keyed by seed; same bits on any threads. */
 souk_status metric_all(metric_set *out, metric_task task, int64_t n, int64_t k, const double *y, const double *p, const double *w,
-                       double threshold, int replicates, uint64_t seed, pool *pool, souk_error *err);
+                       double threshold, int replicates, uint64_t seed, pool *workers, souk_error *err);
 void metric_set_clear(metric_set *m);
 const metric_value *metric_find(const metric_set *m, const char *name);
 
