@@ -53,6 +53,7 @@ typedef struct table_options {
     const char *const *keep; /* NULL-terminated names of the only columns wanted, or NULL; a name that is not there: SOUK_INPUT with the nearest */
     bool keep_optional;      /* names in `keep` that are not there are skipped */
     bool keep_text;          /* number columns keep their cells' text too (offset, bytes): predict gives rows back as they were */
+    int64_t read_size;       /* bytes asked of the source at a time; 0: 256 KiB. The result does not depend on it. */
 } table_options;
 table_options table_options_default(void);
 

@@ -1,0 +1,173 @@
+/* append - from cells to typed columns, a column at a time over a batch that is still in the cache.
+ *
+ * Number columns go first: they alone can refuse a row, and a refused row must leave no trace. Text is copied cell by cell
+ * into one run of bytes with 64-bit offsets.
+ *
+ * Invariant: between calls every column has exactly t->n rows. */
+#include "data/append.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "data/schema.h"
+
+souk_status append_begin(append *a, int n_columns, const char *const *names, const bool *is_number, const int *from,
+                         const table_options *options, souk_error *err) {
+    *a = (append){.from = from, .decimal = options->decimal, .keep_text = options->keep_text, .t = mem_calloc(1, sizeof(table))};
+    size_t count = (size_t)n_columns;
+    a->bytes = mem_calloc(count, sizeof *a->bytes);
+    a->strings = mem_calloc(count, sizeof *a->strings);
+    if (!a->t || !a->bytes || !a->strings || !(a->t->columns = mem_calloc(count, sizeof(column)))) goto nomem;
+    a->t->n_columns = n_columns;
+    for (int i = 0; i < n_columns; i++) {
+        a->t->columns[i].is_number = is_number && is_number[i];
+        a->t->columns[i].n_distinct = -1;
+        if (!(a->t->columns[i].name = mem_strdup(names[i]))) goto nomem;
+    }
+    return SOUK_OK;
+nomem:
+    append_drop(a);
+    return err_nomem(err, "making a table");
+}
+
+void append_drop(append *a) {
+    table_free(a->t);
+    mem_free(a->bytes);
+    mem_free(a->strings);
+    mem_free(a->misfit);
+    *a = (append){0};
+}
+
+table *append_take(append *a) {
+    table *t = a->t;
+    a->t = NULL;
+    append_drop(a);
+    return t;
+}
+
+static bool resize(void *pointer_to_p, size_t count, size_t size) {
+    void *p;
+    memcpy(&p, pointer_to_p, sizeof p);
+    p = mem_realloc(p, count, size);
+    if (p) memcpy(pointer_to_p, &p, sizeof p);
+    return p != NULL;
+}
+
+static bool reserve(append *a, size_t more) {
+    size_t need = (size_t)a->t->n + more;
+    if (need <= a->capacity) return true;
+    size_t capacity = a->capacity + a->capacity / 2;
+    if (capacity < need) capacity = need;
+    if (!resize(&a->t->row, capacity, sizeof(int64_t)) || !resize(&a->t->line, capacity, sizeof(int64_t))) return false;
+    for (int i = 0; i < a->t->n_columns; i++) {
+        column *c = a->t->columns + i;
+        bool first = !c->offset;
+        if (!resize(&c->missing, capacity, 1)) return false;
+        if (c->is_number && !resize(&c->number, capacity, sizeof(double))) return false;
+        if (c->is_number && !a->keep_text) continue;
+        if (!resize(&c->offset, capacity + 1, sizeof(uint64_t))) return false;
+        if (first) c->offset[0] = 0;
+    }
+    a->capacity = capacity;
+    return true;
+}
+
+/* Fills a number column; how many cells fit neither as number nor as missing and make their rows bad. */
+static int add_numbers(append *a, int k, const batch *b, const int *pick, int n) {
+    column *c = a->t->columns + k;
+    double *number = c->number + a->t->n;
+    uint8_t *missing = c->missing + a->t->n;
+    const cell *cells = b->cells + a->from[k];
+    int misfits = 0;
+    for (int i = 0; i < n; i++) {
+        const cell *at = cells + (size_t)pick[i] * (size_t)b->n_columns;
+        const char *p = cell_bytes(b, at);
+        size_t len = at->len & CELL_LENGTH;
+        missing[i] = 0;
+        if (!(at->len & CELL_STRING) && cell_number(p, len, a->decimal, number + i)) continue;
+        number[i] = NAN;
+        missing[i] = 1;
+        if (cell_missing(p, len)) continue;
+        if (a->misfit && !a->strict[k]) {
+            a->misfit[k] = true;
+            return misfits;
+        }
+        misfits++;
+        batch_row *row = b->rows + pick[i];
+        if (row->fault) continue;
+        row->fault = ROW_CELL;
+        row->detail = k;
+    }
+    return misfits;
+}
+
+static bool add_text(append *a, int k, const batch *b, const int *pick, int n) {
+    column *c = a->t->columns + k;
+    const cell *cells = b->cells + a->from[k];
+    uint64_t total = c->offset[a->t->n], at = total;
+    for (int i = 0; i < n; i++) total += cells[(size_t)pick[i] * (size_t)b->n_columns].len & CELL_LENGTH;
+    if (total > a->bytes[k] || !c->bytes) {
+        size_t capacity = a->bytes[k] + a->bytes[k] / 2 + 64;
+        if (capacity < total) capacity = total;
+        if (!resize(&c->bytes, capacity, 1)) return false;
+        a->bytes[k] = capacity;
+    }
+    uint64_t *offset = c->offset + a->t->n + 1;
+    uint8_t *missing = c->missing + a->t->n;
+    bool only_empty = a->text_rule_known && c->type == COLUMN_TEXT;
+    for (int i = 0; i < n; i++) {
+        const cell *from = cells + (size_t)pick[i] * (size_t)b->n_columns;
+        size_t len = from->len & CELL_LENGTH;
+        const char *p = cell_bytes(b, from);
+        if (len > 0) memcpy(c->bytes + at, p, len);
+        missing[i] = len == 0 || (!only_empty && cell_missing(p, len));
+        if (from->len & CELL_STRING && !missing[i]) a->strings[k] = true;
+        at += len;
+        offset[i] = at;
+    }
+    return true;
+}
+
+souk_status append_rows(append *a, batch *b, int *pick, int n, int64_t first_row, souk_error *err) {
+    table *t = a->t;
+    if (!reserve(a, (size_t)n)) return err_nomem(err, "holding a table");
+    for (int pass = 0; pass < 2; pass++) {
+        int misfits = 0;
+        for (int k = 0; k < t->n_columns; k++)
+            if (t->columns[k].is_number && !(a->misfit && a->misfit[k])) misfits += add_numbers(a, k, b, pick, n);
+        if (misfits == 0) break;
+        int kept = 0; /* once more, without the rows that were refused */
+        for (int i = 0; i < n; i++)
+            if (!b->rows[pick[i]].fault) pick[kept++] = pick[i];
+        n = kept;
+    }
+    for (int k = 0; k < t->n_columns; k++)
+        if ((!t->columns[k].is_number || a->keep_text) && !add_text(a, k, b, pick, n)) return err_nomem(err, "holding a table");
+    for (int i = 0; i < n; i++) {
+        t->row[t->n + i] = first_row + pick[i];
+        t->line[t->n + i] = b->rows[pick[i]].line;
+    }
+    for (int k = 0; k < t->n_columns; k++)
+        for (int i = 0; i < n; i++) t->columns[k].n_missing += t->columns[k].missing[t->n + i];
+    t->n += n;
+    return SOUK_OK;
+}
+
+souk_status append_convert(append *a, int k, souk_error *err) {
+    column *c = a->t->columns + k;
+    c->number = mem_array(a->capacity, sizeof(double));
+    if (!c->number) return err_nomem(err, "holding a table");
+    for (int64_t i = 0; i < a->t->n; i++) {
+        c->number[i] = NAN;
+        if (!c->missing[i]) cell_number(c->bytes + c->offset[i], (size_t)(c->offset[i + 1] - c->offset[i]), a->decimal, c->number + i);
+    }
+    c->is_number = true;
+    if (a->keep_text) return SOUK_OK;
+    mem_free(c->bytes);
+    mem_free(c->offset);
+    c->bytes = NULL;
+    c->offset = NULL;
+    a->bytes[k] = 0;
+    return SOUK_OK;
+}
