@@ -143,12 +143,12 @@ static void forward_steps(lowering *l, node_id id, const node_aux *aux)
         step_measure(p, s, n);
         for (int i = 0; i < n->n_in; i++) {
             const node *in = &p->g.nodes[n->in[i]];
-            if (!n->in[i]) continue;
+            if (!n->in[i] || (s->pass->skips >> i & 1)) continue;
             s->in[i] = p->value[n->in[i]];
             if ((n->op->flags & OP_WRITES_STATE) && p->g.training && in->kind == NODE_PARAM && !in->trainable) s->in_written |= 1u << i;
         }
-        s->out = p->value[id];
-        s->out_written = true;
+        s->out_written = !(s->pass->skips & OP_SKIPS_OUT);
+        s->out = s->out_written ? p->value[id] : -1;
         for (int i = 0; i < n->n_aux; i++) s->aux[i] = aux->t[i];
         s->aux_written = ~0u;
     }
@@ -260,14 +260,15 @@ static void backward_pass(lowering *l, node_id id, const op_pass *pass, const wa
     if (!s) return;
     step_measure(p, s, n);
     for (int i = 0; i < n->n_in; i++) {
-        if (n->in[i] && (n->op->reads_in >> i & 1)) s->in[i] = p->value[n->in[i]];
+        if (n->in[i] && (n->op->reads_in & ~pass->skips) >> i & 1) s->in[i] = p->value[n->in[i]];
         if (pass->writes >> i & w->mask >> i & 1) {
             s->din[i] = w->din[i];
             s->rows[i] = w->rows[i];
         }
     }
-    if (n->op->flags & OP_READS_OUT) s->out = p->value[id];
-    s->dout = p->grad[id];
+    bool reads_out = !(pass->skips & OP_SKIPS_OUT);
+    if (reads_out && (n->op->flags & OP_READS_OUT)) s->out = p->value[id];
+    s->dout = reads_out ? p->grad[id] : -1;
     for (int i = 0; i < n->n_aux; i++) {
         s->aux[i] = aux->t[i];
         if (fills && n->aux[i].life == AUX_BACKWARD) s->aux_written |= 1u << i;

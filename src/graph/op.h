@@ -49,8 +49,10 @@ typedef struct op_pass {
     uint32_t writes;   /* backward: bit i: writes din[i] / drows[i]. The pass is dropped when none of them is wanted.
                           0, or OP_FILLS_AUX among the bits: always runs, unless no gradient is wanted at all, because it
                           fills AUX_BACKWARD tensors for later passes; din[i] that are not wanted are NULL as ever */
+    uint32_t skips;    /* bit i: does not touch input i; OP_SKIPS_OUT: nor the output or its gradient. A pass that packs weights
+                          says so and need not wait for the data */
 } op_pass;
-enum { OP_FILLS_AUX = 1 << 30 };
+enum { OP_FILLS_AUX = 1 << 30, OP_SKIPS_OUT = 1 << 30 };
 /* Order of the passes of one node. Forward: as listed. Backward: the filling passes as listed; each other pass after the
  * filling passes before it, and independent of its other siblings (so they may run at the same time). */
 

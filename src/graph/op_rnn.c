@@ -572,7 +572,7 @@ node_id op_rnn(graph *g, const rnn_attr *attr, node_id x, node_id w, node_id u, 
 
 const op_def opdef_rnn = {
     .name = "rnn", .min_in = 3, .max_in = 5, .reads_in = 1u << IN_W | 1u << IN_U | 1u << IN_BIAS | 1u << IN_MASK, .shape = rnn_shape, .cost = rnn_cost,
-    .forward = {{.kind = PASS_ONCE, .run = rnn_pack},
+    .forward = {{.kind = PASS_ONCE, .run = rnn_pack, .skips = 1u << IN_X | 1u << IN_MASK | OP_SKIPS_OUT},
                 {.kind = PASS_ROWS, .run = rnn_forward, .scratch = rows_scratch}},
     .backward = {{.kind = PASS_ROWS, .run = rnn_backward, .scratch = rows_scratch, .writes = OP_FILLS_AUX | 1u << IN_X},
                  {.kind = PASS_SPLIT, .run = rnn_dw, .units = tile_units, .scratch = tile_scratch, .writes = 1u << IN_W},

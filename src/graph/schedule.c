@@ -5,6 +5,9 @@
  * ROWS steps may depend on earlier ROWS steps, since every shard runs all of them in order on its own rows. So a network of
  * row-wise ops runs forward and backward in one group, shard by shard, and all its weight gradients in a second one.
  *
+ * Where a ROWS step waits only for other steps of the group (a layer packs its weights first), the group is made anew of those
+ * steps alone, so that the ROWS steps stay together behind them.
+ *
  * A ROWS step whose parameters would push the group's weights out of half an L2 cache waits for the next group: a large
  * network goes op by op. All limits are constants: the cut follows from shapes, never from the machine or its threads. */
 #include <assert.h>
@@ -16,13 +19,16 @@
 static const size_t WEIGHT_BYTES = 512 << 10;
 static const double SMALL_SECONDS = 4e-6;
 
-enum { WAIT_READ = 1, WAIT_WRITE = 2, ROWS_READ = 4, ROWS_WRITE = 8, OTHER_READ = 16, OTHER_WRITE = 32, COUNTED = 64 };
+enum { WAIT_READ = 1, WAIT_WRITE = 2, ROWS_READ = 4, ROWS_WRITE = 8, OTHER_READ = 16, OTHER_WRITE = 32, COUNTED = 64, NEEDED = 128 };
 
 typedef struct scan {
     const plan *p;
     uint8_t *flags;            /* [n_tensors] */
     bool rows;                 /* the step asked about is a ROWS step */
     bool waits, clashes;       /* answers of visit_ask */
+    bool needed;               /* the step asked about touches something NEEDED */
+    bool only_needed;          /* the group is made of such steps that are not ROWS */
+    int32_t held_up;           /* ROWS steps that wait for other members of the group only */
     uint8_t read, write;       /* marks of visit_mark */
     size_t weights;            /* parameters read by the ROWS steps of the group, or by the step asked about */
 } scan;
@@ -48,9 +54,16 @@ static void visit_ask(void *context, int32_t t, bool written)
     scan *c = context;
     uint8_t f = c->flags[t];
     if (f & WAIT_WRITE || (written && f & WAIT_READ)) c->waits = true;
+    if (f & NEEDED && written) c->needed = true;
     if (f & OTHER_WRITE || (written && f & OTHER_READ)) c->clashes = true;
     if (!c->rows && (f & ROWS_WRITE || (written && f & ROWS_READ))) c->clashes = true;
     if (c->rows && c->p->tensors[t].place == PLACE_PARAM && !(f & COUNTED)) c->weights += c->p->tensors[t].bytes;
+}
+
+static void visit_need(void *context, int32_t t, bool written)
+{
+    scan *c = context;
+    if (c->flags[t] & OTHER_WRITE || (written && c->flags[t] & OTHER_READ)) c->flags[t] |= NEEDED;
 }
 
 static void visit_mark(void *context, int32_t t, bool written)
@@ -65,9 +78,13 @@ static bool scan_step(scan *c, const step *s, int32_t n_rows)
 {
     size_t before = c->weights;
     c->rows = s->kind == PASS_ROWS;
-    c->waits = c->clashes = false;
+    c->waits = c->clashes = c->needed = false;
     step_each(c->p, s, visit_ask, c);
-    bool joins = !c->waits && !c->clashes;
+    bool joins = !c->waits && !c->clashes && (!c->only_needed || (c->needed && !c->rows));
+    if (c->rows && c->clashes && !c->waits) {
+        c->held_up++;
+        step_each(c->p, s, visit_need, c);
+    }
     if (joins && c->rows && n_rows > 0 && (c->p->options.no_depth_first || c->weights > WEIGHT_BYTES)) joins = false;
     if (!joins) c->weights = before;
     c->read = joins ? (c->rows ? ROWS_READ : OTHER_READ) : WAIT_READ;
@@ -99,26 +116,41 @@ static void group_finish(plan *p, group *u, size_t weights)
     u->inlined = u->n_tasks == 1 || seconds < SMALL_SECONDS;
 }
 
-/* Appends the group's members to p->order from `at`: ROWS steps, then the others, each in lowering order. */
+/* One scan: marks the group's members as done and returns how many of them are ROWS steps. */
+static int32_t scan_group(plan *p, scan *c, bool *done)
+{
+    int32_t n_rows = 0;
+    for (size_t i = 0; i < p->n_tensors; i++) c->flags[i] &= NEEDED;
+    c->weights = 0;
+    c->held_up = 0;
+    for (size_t i = 0; i < p->n_steps; i++) {
+        step *s = &p->steps[i];
+        if (done[i] || !scan_step(c, s, n_rows)) continue;
+        done[i] = true;
+        s->group = (int32_t)p->n_groups;
+        n_rows += s->kind == PASS_ROWS;
+    }
+    return n_rows;
+}
+
+/* Appends the members of the next group to p->order from *at: ROWS steps, then the others, each in lowering order. */
 static souk_status group_new(plan *p, scan *c, bool *done, int32_t *at, souk_error *err)
 {
     if (!mem_grow(&p->groups, &p->group_capacity, p->n_groups, sizeof *p->groups)) return err_nomem(err, "planning a graph");
     group *u = &p->groups[p->n_groups];
     *u = (group){.begin = *at};
     memset(c->flags, 0, p->n_tensors);
-    c->weights = 0;
-    for (size_t i = 0; i < p->n_steps; i++) {
-        if (done[i]) continue;
-        step *s = &p->steps[i];
-        if (!scan_step(c, s, u->n_rows)) continue;
-        done[i] = true;
-        s->group = (int32_t)p->n_groups;
-        u->n_rows += s->kind == PASS_ROWS;
+    c->only_needed = false;
+    u->n_rows = scan_group(p, c, done);
+    if (c->held_up > 0 && !p->options.no_depth_first) {
+        for (size_t i = 0; i < p->n_steps; i++)
+            if (p->steps[i].group == (int32_t)p->n_groups) done[i] = false, p->steps[i].group = -1;
+        c->only_needed = true;
+        u->n_rows = scan_group(p, c, done);
     }
     for (int others = 0; others <= 1; others++)
         for (size_t i = 0; i < p->n_steps; i++)
-            if (done[i] && p->steps[i].group == (int32_t)p->n_groups && (p->steps[i].kind != PASS_ROWS) == others)
-                p->order[(*at)++] = (int32_t)i;
+            if (p->steps[i].group == (int32_t)p->n_groups && (p->steps[i].kind != PASS_ROWS) == others) p->order[(*at)++] = (int32_t)i;
     u->end = *at;
     assert(u->end > u->begin);
     group_finish(p, u, c->weights);
