@@ -228,6 +228,115 @@ static void same_bits(void **state)
     kern_use(best);
 }
 
+/* ---- LSTM over tokens against embedding + LSTM ---- */
+
+typedef struct text_case { rnn_attr attr; int64_t B, T, E, V; bool masked, row_lists; int32_t least_pad; } text_case;
+
+/* Ids pre-padded (post-padded when going backwards) by least_pad … T pads a row, now and then a zero inside. */
+static void make_ids(const text_case *c, int32_t *ids)
+{
+    for (int64_t b = 0; b < c->B; b++) {
+        const int64_t pads = b == 2 ? c->T : c->least_pad + b * 5 % (c->T - c->least_pad);
+        for (int64_t s = 0; s < c->T; s++) {
+            const int64_t t = c->attr.go_backwards ? c->T - 1 - s : s;
+            ids[b * c->T + t] = s < pads || (b + s) % 11 == 0 ? 0 : (int32_t)((b * 31 + s * s * 7) % c->V);
+        }
+    }
+}
+
+static int64_t run_text(const text_case *c, plan_options o, int threads, bool training, real *out)
+{
+    const int64_t H = c->attr.units, B = c->B, T = c->T;
+    static real table[4000], w[20000], u[40000], bias[400], d[60000];
+    static int32_t ids[4000];
+    fill(table, c->V * c->E, .5, 1);
+    fill(w, c->E * 4 * H, .4, 2);
+    fill(u, H * 4 * H, .3, 3);
+    fill(bias, 4 * H, .5, 4);
+    fill(d, B * T * H, 1, 5);
+    make_ids(c, ids);
+    net n = {.B = B, .inputs = {ids, d}};
+    graph_init(&n.g, B, training);
+    node_id idn = graph_input(&n.g, 0, DT_I32, 1, &T);
+    node_id tn = add_param(&n, 2, (int64_t[]){c->V, c->E}, table, "table");
+    node_id wn = add_param(&n, 2, (int64_t[]){c->E, 4 * H}, w, "w"), un = add_param(&n, 2, (int64_t[]){H, 4 * H}, u, "u");
+    node_id bn = add_param(&n, 1, (int64_t[]){4 * H}, bias, "bias");
+    n.out = op_rnn(&n.g, &c->attr, op_embedding(&n.g, tn, idn), wn, un, bn, c->masked ? op_mask_nonzero(&n.g, idn) : 0);
+    if (training) add_loss(&n);
+    else graph_output(&n.g, n.out);
+    o.row_lists = c->row_lists;
+    const int64_t outputs = shape_count(&graph_node(&n.g, n.out)->shape);
+    run_net(&n, o, threads, out, training ? out + outputs : NULL);
+    int64_t total = outputs;
+    for (int i = 0; training && i < 4; i++) total += n.count[i];
+    graph_clear(&n.g);
+    return total;
+}
+
+static int text_cases(text_case *cases)
+{
+    const rnn_attr usual = {.kind = RNN_LSTM, .units = 32, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
+    const text_case base = {usual, 13, 12, 16, 40, false, true, 0};
+    for (int i = 0; i < 7; i++) cases[i] = base;
+    cases[1].attr.return_sequences = true;
+    cases[1].row_lists = false;
+    cases[1].least_pad = 3;
+    cases[2].masked = true;
+    cases[2].attr.return_sequences = cases[2].attr.zero_output_for_mask = true;
+    cases[3].attr.go_backwards = true;
+    cases[3].attr.units = 20;
+    cases[4].masked = cases[4].attr.return_sequences = true;
+    cases[4].V = 230;
+    cases[4].row_lists = false;
+    cases[5].V = 1;              /* pads and nothing else */
+    cases[6].least_pad = 11;
+    cases[6].attr.return_sequences = cases[6].attr.go_backwards = true;
+    return 7;
+}
+
+static void fused_equals_unfused(void **state)
+{
+    (void)state;
+    static real want[60000], got[60000];
+    text_case cases[8];
+    const int n = text_cases(cases);
+#ifdef SOUK_DOUBLE
+    const double tolerance = 1e-12;
+#else
+    const double tolerance = 3e-6;
+#endif
+    for (int i = 0; i < n; i++)
+        for (int training = 0; training <= 1; training++) {
+            const int64_t total = run_text(&cases[i], (plan_options){.no_fuse = true}, 1, training, want);
+            run_text(&cases[i], (plan_options){0}, 1, training, got);
+            for (int64_t k = 0; k < total; k++)
+                if (!(fabs((double)got[k] - (double)want[k]) <= tolerance * (1 + fabs((double)want[k]))))
+                    fail_msg("case %d, training %d, number %lld: %.9g fused, %.9g not", i, training, (long long)k, (double)got[k], (double)want[k]);
+        }
+}
+
+static void tokens_same_bits(void **state)
+{
+    (void)state;
+    static real want[60000], got[60000];
+    text_case cases[8];
+    const int n = text_cases(cases);
+    const kern_isa best = kern_current();
+    for (int i = 0; i < n; i++) {
+        kern_use(KERN_C);
+        const int64_t total = run_text(&cases[i], (plan_options){0}, 1, true, want);
+        for (kern_isa isa = KERN_C; isa <= KERN_AVX512; isa++) {
+            if (!kern_use(isa)) continue;
+            for (int64_t shard = 1; shard <= 16; shard += 5) {
+                run_text(&cases[i], (plan_options){.shard_rows = shard, .no_depth_first = shard == 6}, (int)(shard % 4), true, got);
+                if (memcmp(want, got, (size_t)total * sizeof *got) != 0)
+                    fail_msg("case %d differs on %s with shards of %lld rows", i, kern_isa_name(isa), (long long)shard);
+            }
+        }
+    }
+    kern_use(best);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -237,6 +346,7 @@ static int set_up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_keras), cmocka_unit_test(same_bits)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_keras), cmocka_unit_test(same_bits),
+                                       cmocka_unit_test(fused_equals_unfused), cmocka_unit_test(tokens_same_bits)};
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

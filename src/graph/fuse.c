@@ -12,7 +12,7 @@
 #include "graph/plan_impl.h"
 
 /* Losses first, so that a product whose logits go to a loss keeps its activation apart; each over the whole graph. */
-static const fuse_rule rules[] = {fuse_loss_logits, fuse_linear_activation, NULL};
+static const fuse_rule rules[] = {fuse_loss_logits, fuse_linear_activation, fuse_lstm_tokens, NULL};
 
 /* Cross-entropy of sigmoid or softmax becomes the stable form on logits; so does Keras' TensorFlow backend (_get_logits). The
  * probabilities are still computed if somebody else reads them. */

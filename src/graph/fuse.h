@@ -15,5 +15,6 @@ bool fuse_replace(graph *g, node_id id, const op_def *op, int n_in, const node_i
 /* The rules, in fuse.c unless said otherwise. */
 bool fuse_loss_logits(graph *g, const int32_t *uses, node_id id);
 bool fuse_linear_activation(graph *g, const int32_t *uses, node_id id);
+bool fuse_lstm_tokens(graph *g, const int32_t *uses, node_id id);       /* fuse_rnn.c */
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "graph/ops.h"
 #include "graph/rnn.h"
+#include "graph/rnn_tokens.h"
 
 enum { STEPS = 5, CHANNELS = 3 };
 
@@ -78,3 +79,44 @@ const op_case rnn_cases[] = {{"lstm", lstm},
                              {"simple, mask, softplus", simple_masked},
                              {"simple, both dropouts", simple_dropout},
                              {NULL, NULL}};
+
+/* ---- LSTM over tokens. Ids of two values make leading zeros of every length; of one value, rows that never leave the prefix. */
+
+static node_id record_tokens(graph *g, op_tester *t, const rnn_attr *a, bool masked, int32_t ids_below, bool use_bias)
+{
+    const int64_t H = a->units;
+    const lstm_tokens_attr attr = {.rnn = *a, .masked = masked};
+    node_id table = op_test_param(g, t, 2, (int64_t[]){5, CHANNELS}, -1, 1);
+    node_id ids = op_test_ids(g, t, 2, (int64_t[]){g->batch, STEPS}, 0, ids_below);
+    node_id w = op_test_param(g, t, 2, (int64_t[]){CHANNELS, 4 * H}, -.8, .8), u = op_test_param(g, t, 2, (int64_t[]){H, 4 * H}, -.6, .6);
+    node_id bias = use_bias ? op_test_param(g, t, 1, (int64_t[]){4 * H}, -.5, .5) : 0;
+    return graph_op(g, &opdef_lstm_tokens, 5, (node_id[]){table, ids, w, u, bias}, &attr, sizeof attr);
+}
+
+#define TOKENS(id, masked, below, bias, ...)                                                                                            \
+    static node_id id(graph *g, op_tester *t)                                                                                           \
+    {                                                                                                                                   \
+        const rnn_attr a = {.kind = RNN_LSTM, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID, __VA_ARGS__};              \
+        return record_tokens(g, t, &a, masked, below, bias);                                                                            \
+    }
+
+TOKENS(tokens, false, 5, true, .units = 3)
+TOKENS(tokens_prefix, false, 2, true, .units = 3)
+TOKENS(tokens_sequences, false, 2, false, .units = 3, .return_sequences = true)
+TOKENS(tokens_only_pads, false, 1, true, .units = 2, .return_sequences = true)
+TOKENS(tokens_pads_last, false, 1, true, .units = 2)
+TOKENS(tokens_backwards, false, 3, true, .units = 3, .return_sequences = true, .go_backwards = true)
+TOKENS(tokens_masked, true, 2, true, .units = 3, .return_sequences = true)
+TOKENS(tokens_masked_zero, true, 2, true, .units = 3, .zero_output_for_mask = true)
+TOKENS(tokens_wide, false, 3, true, .units = 18)
+
+const op_case lstm_tokens_cases[] = {{"five tokens", tokens},
+                                     {"prefix", tokens_prefix},
+                                     {"prefix, sequences, no bias", tokens_sequences},
+                                     {"pads only, sequences", tokens_only_pads},
+                                     {"pads only", tokens_pads_last},
+                                     {"backwards, sequences", tokens_backwards},
+                                     {"masked, sequences", tokens_masked},
+                                     {"masked, zero output", tokens_masked_zero},
+                                     {"18 units", tokens_wide},
+                                     {NULL, NULL}};

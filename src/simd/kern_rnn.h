@@ -252,3 +252,29 @@ static void kern_lstm_backward(const kern_rnn_args *a)
     for (; at + 32 <= padded; at += 32) rnn_pair_backward(a, a->packed + at * 4 * a->units, at, 2);
     if (at < padded) rnn_pair_backward(a, a->packed + at * 4 * a->units, at, 1);
 }
+
+/* 64 columns at a time stay in registers while the list is walked. */
+static void kern_sum_rows(int64_t n, const int32_t *rows, int64_t width, int64_t ld, const real *x, real *y)
+{
+    int64_t j = 0;
+    for (; j + 64 <= width; j += 64) {
+        vf s0 = vf_zero(), s1 = s0, s2 = s0, s3 = s0;
+        for (int64_t i = 0; i < n; i++) {
+            const real *row = x + rows[i] * ld + j;
+            s0 = vf_add(s0, vf_load(row));
+            s1 = vf_add(s1, vf_load(row + 16));
+            s2 = vf_add(s2, vf_load(row + 32));
+            s3 = vf_add(s3, vf_load(row + 48));
+        }
+        vf_store(y + j, s0);
+        vf_store(y + j + 16, s1);
+        vf_store(y + j + 32, s2);
+        vf_store(y + j + 48, s3);
+    }
+    for (; j < width; j += 16) {
+        const int lanes = width - j < 16 ? (int)(width - j) : 16;
+        vf s = vf_zero();
+        for (int64_t i = 0; i < n; i++) s = vf_add(s, vf_load_n(x + rows[i] * ld + j, lanes));
+        vf_store_n(y + j, s, lanes);
+    }
+}
