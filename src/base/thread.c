@@ -8,7 +8,10 @@
  *     worker:  wait for a new epoch -> take tasks -> done += taken -> wake the caller if it was the last
  *
  * Waiting is pause for a few microseconds, then sched_yield for some more (gives the CPU to a neighbour who wants it),
- * then a futex. Invariant: the job's fields change only when done == n, so a successful swap on its ticket proves that
+ * then a futex. A worker that the scheduler takes off its CPU in the middle of a task holds the job up for milliseconds;
+ * where a job waited longer than it would have taken alone, the caller works alone for a while (20 ms, doubling to 320)
+ * before it asks for help again: beside a busy neighbour one core's speed is safe, two are not to be had.
+ * Invariant: the job's fields change only when done == n, so a successful swap on its ticket proves that
  * the fields read before belong to it. */
 #include "base/thread.h"
 
@@ -32,6 +35,9 @@ typedef void (*task_fn)(void *context, int64_t task, int worker);
 /* How long a waiting thread stays awake. A worker waits longer: between two steps of a plan it should still be there. */
 enum { SPIN_PAUSES = 60, CALLER_YIELD_NS = 20000, WORKER_YIELD_NS = 60000, TASKS_MAX = 1 << 30 };
 
+/* A wait this long is a descheduled worker; how long the caller then works alone, the first time and at most. */
+enum { STALL_NS = 1000000, ALONE_FIRST_NS = 20000000, ALONE_MOST_NS = 320000000 };
+
 typedef struct worker {
     pool *owner;
     int index;          /* 1 … threads - 1 */
@@ -49,7 +55,8 @@ struct pool {
     atomic_int_fast64_t first;                  /* number of the job's task 0, for more than TASKS_MAX tasks */
     _Alignas(64) atomic_uint done;              /* futex of the caller */
     atomic_uint caller_parked;
-    pthread_mutex_t callers;                    /* one job at a time */
+    pthread_mutex_t callers;                    /* one job at a time; guards the two below */
+    int64_t alone_until, alone_ns;              /* the caller works alone until then (0: never did), for that long */
     int threads;
     worker workers[];
 };
@@ -99,8 +106,9 @@ static bool wait_awake(atomic_uint *word, unsigned value, int64_t yield_ns) {
 
 /* ---- the pool ---- */
 
-/* Takes and runs tasks of job `epoch` until none is left; adds them to done. The last thread of a job wakes its caller. */
-static void take_tasks(pool *p, uint32_t epoch, int worker_index) {
+/* Takes and runs tasks of job `epoch` until none is left; adds them to done and returns how many. The last thread of a
+ * job wakes its caller. */
+static unsigned take_tasks(pool *p, uint32_t epoch, int worker_index) {
     task_fn fn = atomic_load_explicit(&p->fn, memory_order_acquire);
     void *context = atomic_load_explicit(&p->context, memory_order_acquire);
     int64_t first = atomic_load_explicit(&p->first, memory_order_acquire);
@@ -114,10 +122,11 @@ static void take_tasks(pool *p, uint32_t epoch, int worker_index) {
         ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
     }
     inside = NULL;
-    if (taken == 0) return;
+    if (taken == 0) return 0;
     /* Sequentially consistent against the caller's store to caller_parked: one of the two sees the other. */
     unsigned before = atomic_fetch_add(&p->done, taken);
     if (before + taken == n && atomic_load(&p->caller_parked)) futex_wake(&p->done, 1);
+    return taken;
 }
 
 static void *worker_main(void *argument) {
@@ -150,16 +159,47 @@ static uint32_t publish(pool *p, int64_t first, unsigned n, task_fn fn, void *co
     return epoch;
 }
 
-static void wait_until_done(pool *p, unsigned n) {
+/* True when it had to park. */
+static bool wait_until_done(pool *p, unsigned n) {
+    bool parked = false;
     unsigned done = atomic_load_explicit(&p->done, memory_order_acquire);
     while (done != n) {
         if (!wait_awake(&p->done, done, CALLER_YIELD_NS)) {
+            parked = true;
             atomic_store(&p->caller_parked, 1);
             while ((done = atomic_load(&p->done)) != n) futex_wait(&p->done, done);
             atomic_store(&p->caller_parked, 0);
         }
         done = atomic_load_explicit(&p->done, memory_order_acquire);
     }
+    return parked;
+}
+
+/* After a job in which the caller worked from `start` to `idle` on `own` of n tasks, and waited until now. A stall soon
+ * after the last time alone doubles the next one. */
+static void note_stall(pool *p, int64_t start, int64_t idle, unsigned own, unsigned n) {
+    int64_t now = now_ns(), waited = now - idle;
+    double by_itself = own ? (double)(idle - start) * n / own : 0;
+    if (waited < STALL_NS || (double)waited < by_itself) return;
+    bool again = p->alone_until && now - p->alone_until < 2 * p->alone_ns;
+    p->alone_ns = !again ? ALONE_FIRST_NS : p->alone_ns * 2 < ALONE_MOST_NS ? p->alone_ns * 2 : ALONE_MOST_NS;
+    p->alone_until = now + p->alone_ns;
+}
+
+static void run_together(pool *p, int64_t first, unsigned n, task_fn fn, void *context) {
+    int64_t start = now_ns();
+    uint32_t epoch = publish(p, first, n, fn, context);
+    unsigned own = take_tasks(p, epoch, 0);
+    int64_t idle = now_ns();
+    if (wait_until_done(p, n)) note_stall(p, start, idle, own, n);
+}
+
+/* Runs tasks from `first` on here while help is not wanted, and the last one in any case; returns the next task. */
+static int64_t run_alone(pool *p, int64_t first, int64_t n, task_fn fn, void *context) {
+    inside = p;
+    while (first < n && (first == n - 1 || (p->alone_until && now_ns() < p->alone_until))) fn(context, first++, 0);
+    inside = NULL;
+    return first;
 }
 
 void pool_run(pool *p, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context) {
@@ -170,17 +210,10 @@ void pool_run(pool *p, int64_t n, void (*fn)(void *context, int64_t task, int wo
     }
     assert(inside != p);
     pthread_mutex_lock(&p->callers);
-    for (int64_t first = 0; first < n; first += TASKS_MAX) {
+    for (int64_t first = 0; (first = run_alone(p, first, n, fn, context)) < n;) {
         unsigned count = n - first < TASKS_MAX ? (unsigned)(n - first) : TASKS_MAX;
-        if (count == 1) {   /* nobody to wake */
-            inside = p;
-            fn(context, first, 0);
-            inside = NULL;
-            continue;
-        }
-        uint32_t epoch = publish(p, first, count, fn, context);
-        take_tasks(p, epoch, 0);
-        wait_until_done(p, count);
+        run_together(p, first, count, fn, context);
+        first += count;
     }
     pthread_mutex_unlock(&p->callers);
 }
