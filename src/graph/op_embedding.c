@@ -152,6 +152,6 @@ static const op_case cases[] = {{"sequence", case_sequence}, {"category", case_c
 const op_def opdef_embedding = {
     .name = "embedding", .min_in = 2, .max_in = 2, .reads_in = 2, .row_list = 1, .shape = embedding_shape, .cost = embedding_cost,
     .forward = {{.kind = PASS_ROWS, .run = embedding_forward}},
-    .backward = {{.kind = PASS_ONCE, .run = embedding_sort, .writes = OP_FILLS_AUX | 1},
+    .backward = {{.kind = PASS_ONCE, .run = embedding_sort, .writes = OP_FILLS_AUX | 1, .skips = OP_SKIPS_OUT},
                  {.kind = PASS_SPLIT, .run = embedding_sums, .units = embedding_units, .writes = 1}},
     .cases = cases};
