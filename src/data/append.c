@@ -12,6 +12,34 @@
 #include "base/mem.h"
 #include "data/schema.h"
 
+static bool resize(void *pointer_to_p, size_t count, size_t size) {
+    void *p;
+    memcpy(&p, pointer_to_p, sizeof p);
+    p = mem_realloc(p, count, size);
+    if (p) memcpy(pointer_to_p, &p, sizeof p);
+    return p != NULL;
+}
+
+static bool reserve(append *a, size_t more) {
+    size_t need = (size_t)a->t->n + more;
+    if (need <= a->capacity && a->capacity > 0) return true;
+    size_t capacity = a->capacity + a->capacity / 2;
+    if (capacity < need) capacity = need;
+    if (capacity == 0) capacity = 1; /* a table without rows has offset[0] all the same */
+    if (!resize(&a->t->row, capacity, sizeof(int64_t)) || !resize(&a->t->line, capacity, sizeof(int64_t))) return false;
+    for (int i = 0; i < a->t->n_columns; i++) {
+        column *c = a->t->columns + i;
+        bool first = !c->offset;
+        if (!resize(&c->missing, capacity, 1)) return false;
+        if (c->is_number && !resize(&c->number, capacity, sizeof(double))) return false;
+        if (c->is_number && !a->keep_text) continue;
+        if (!resize(&c->offset, capacity + 1, sizeof(uint64_t))) return false;
+        if (first) c->offset[0] = 0;
+    }
+    a->capacity = capacity;
+    return true;
+}
+
 souk_status append_begin(append *a, int n_columns, const char *const *names, const bool *is_number, const int *from,
                          const table_options *options, souk_error *err) {
     *a = (append){.from = from, .decimal = options->decimal, .keep_text = options->keep_text, .t = mem_calloc(1, sizeof(table))};
@@ -25,6 +53,7 @@ souk_status append_begin(append *a, int n_columns, const char *const *names, con
         a->t->columns[i].n_distinct = -1;
         if (!(a->t->columns[i].name = mem_strdup(names[i]))) goto nomem;
     }
+    if (!reserve(a, 0)) goto nomem;
     return SOUK_OK;
 nomem:
     append_drop(a);
@@ -46,33 +75,6 @@ table *append_take(append *a) {
     return t;
 }
 
-static bool resize(void *pointer_to_p, size_t count, size_t size) {
-    void *p;
-    memcpy(&p, pointer_to_p, sizeof p);
-    p = mem_realloc(p, count, size);
-    if (p) memcpy(pointer_to_p, &p, sizeof p);
-    return p != NULL;
-}
-
-static bool reserve(append *a, size_t more) {
-    size_t need = (size_t)a->t->n + more;
-    if (need <= a->capacity) return true;
-    size_t capacity = a->capacity + a->capacity / 2;
-    if (capacity < need) capacity = need;
-    if (!resize(&a->t->row, capacity, sizeof(int64_t)) || !resize(&a->t->line, capacity, sizeof(int64_t))) return false;
-    for (int i = 0; i < a->t->n_columns; i++) {
-        column *c = a->t->columns + i;
-        bool first = !c->offset;
-        if (!resize(&c->missing, capacity, 1)) return false;
-        if (c->is_number && !resize(&c->number, capacity, sizeof(double))) return false;
-        if (c->is_number && !a->keep_text) continue;
-        if (!resize(&c->offset, capacity + 1, sizeof(uint64_t))) return false;
-        if (first) c->offset[0] = 0;
-    }
-    a->capacity = capacity;
-    return true;
-}
-
 /* Fills a number column; how many cells fit neither as number nor as missing and make their rows bad. */
 static int add_numbers(append *a, int k, const batch *b, const int *pick, int n) {
     column *c = a->t->columns + k;
@@ -80,16 +82,17 @@ static int add_numbers(append *a, int k, const batch *b, const int *pick, int n)
     uint8_t *missing = c->missing + a->t->n;
     const cell *cells = b->cells + a->from[k];
     int misfits = 0;
+    bool guess = a->misfit && !a->strict[k];
     for (int i = 0; i < n; i++) {
         const cell *at = cells + (size_t)pick[i] * (size_t)b->n_columns;
         const char *p = cell_bytes(b, at);
         size_t len = at->len & CELL_LENGTH;
         missing[i] = 0;
-        if (!(at->len & CELL_STRING) && cell_number(p, len, a->decimal, number + i)) continue;
+        if (!(at->len & CELL_STRING) && cell_number(p, len, a->decimal, number + i) && (!guess || !cell_is_code(p, len, number[i]))) continue;
         number[i] = NAN;
         missing[i] = 1;
         if (cell_missing(p, len)) continue;
-        if (a->misfit && !a->strict[k]) {
+        if (guess) {
             a->misfit[k] = true;
             return misfits;
         }
@@ -102,17 +105,22 @@ static int add_numbers(append *a, int k, const batch *b, const int *pick, int n)
     return misfits;
 }
 
+static bool reserve_bytes(append *a, int k, uint64_t total) {
+    column *c = a->t->columns + k;
+    if (total <= a->bytes[k] && c->bytes) return true;
+    size_t capacity = a->bytes[k] + a->bytes[k] / 2 + 64;
+    if (capacity < total) capacity = total;
+    if (!resize(&c->bytes, capacity, 1)) return false;
+    a->bytes[k] = capacity;
+    return true;
+}
+
 static bool add_text(append *a, int k, const batch *b, const int *pick, int n) {
     column *c = a->t->columns + k;
     const cell *cells = b->cells + a->from[k];
     uint64_t total = c->offset[a->t->n], at = total;
     for (int i = 0; i < n; i++) total += cells[(size_t)pick[i] * (size_t)b->n_columns].len & CELL_LENGTH;
-    if (total > a->bytes[k] || !c->bytes) {
-        size_t capacity = a->bytes[k] + a->bytes[k] / 2 + 64;
-        if (capacity < total) capacity = total;
-        if (!resize(&c->bytes, capacity, 1)) return false;
-        a->bytes[k] = capacity;
-    }
+    if (!reserve_bytes(a, k, total)) return false;
     uint64_t *offset = c->offset + a->t->n + 1;
     uint8_t *missing = c->missing + a->t->n;
     bool only_empty = a->text_rule_known && c->type == COLUMN_TEXT;
@@ -150,6 +158,28 @@ souk_status append_rows(append *a, batch *b, int *pick, int n, int64_t first_row
     }
     for (int k = 0; k < t->n_columns; k++)
         for (int i = 0; i < n; i++) t->columns[k].n_missing += t->columns[k].missing[t->n + i];
+    t->n += n;
+    return SOUK_OK;
+}
+
+souk_status append_copy(append *a, const table *s, int64_t from, int64_t n, souk_error *err) {
+    table *t = a->t;
+    size_t count = (size_t)n, at = (size_t)t->n;
+    if (!reserve(a, count)) return err_nomem(err, "holding a table");
+    memcpy(t->row + at, s->row + from, count * sizeof *t->row);
+    memcpy(t->line + at, s->line + from, count * sizeof *t->line);
+    for (int k = 0; k < t->n_columns; k++) {
+        column *c = t->columns + k;
+        const column *o = s->columns + k;
+        memcpy(c->missing + at, o->missing + from, count);
+        for (size_t i = 0; i < count; i++) c->n_missing += c->missing[at + i];
+        if (c->is_number) memcpy(c->number + at, o->number + from, count * sizeof *c->number);
+        if (!c->offset) continue;
+        uint64_t first = o->offset[from], size = o->offset[from + n] - first, base = c->offset[at];
+        if (!reserve_bytes(a, k, base + size)) return err_nomem(err, "holding a table");
+        memcpy(c->bytes + base, o->bytes + first, (size_t)size);
+        for (size_t i = 1; i <= count; i++) c->offset[at + i] = base + (o->offset[from + (int64_t)i] - first);
+    }
     t->n += n;
     return SOUK_OK;
 }

@@ -23,6 +23,8 @@ souk_status append_begin(append *a, int n_columns, const char *const *names, con
                          const table_options *options, souk_error *err);
 /* Adds the rows pick[0..n) of b, rows numbers first_row + pick[i]. Rows with a misfit get the fault ROW_CELL and are left out. */
 souk_status append_rows(append *a, batch *b, int *pick, int n, int64_t first_row, souk_error *err);
+/* Adds rows from, from + 1 … of a table with the same columns. */
+souk_status append_copy(append *a, const table *s, int64_t from, int64_t n, souk_error *err);
 /* Makes a number column of a text one; every present cell must be a number. */
 souk_status append_convert(append *a, int column, souk_error *err);
 table *append_take(append *a);

@@ -25,7 +25,10 @@ static souk_status stage(table_reader *r, bool unseen, souk_error *err) {
         bool number = !r->staged.strings[k] && (unseen || c->n_missing < t->n);
         for (int64_t i = 0; i < t->n && number; i++) {
             double v;
-            if (!c->missing[i]) number = cell_number(c->bytes + c->offset[i], (size_t)(c->offset[i + 1] - c->offset[i]), r->o.decimal, &v);
+            if (c->missing[i]) continue;
+            const char *p = c->bytes + c->offset[i];
+            size_t len = (size_t)(c->offset[i + 1] - c->offset[i]);
+            number = cell_number(p, len, r->o.decimal, &v) && !cell_is_code(p, len, v);
         }
         r->is_number[k] = number;
         if (number && t->n > 0) TRY(append_convert(&r->staged, k, err));
@@ -76,38 +79,6 @@ done:
 const char *table_describe(const table_reader *r) { return r->describe; }
 int64_t table_rejected(const table_reader *r) { return r->rejects.n; }
 
-/* Rows [from, from + n) of a staged table, as a batch would give them. */
-static souk_status copy_rows(const table *s, int64_t from, int64_t n, table *t, souk_error *err) {
-    size_t count = (size_t)n;
-    t->row = mem_array(count + 1, sizeof *t->row);
-    t->line = mem_array(count + 1, sizeof *t->line);
-    if (!t->row || !t->line) return err_nomem(err, "copying rows");
-    memcpy(t->row, s->row + from, count * sizeof *t->row);
-    memcpy(t->line, s->line + from, count * sizeof *t->line);
-    for (int k = 0; k < t->n_columns; k++) {
-        column *c = t->columns + k;
-        const column *o = s->columns + k;
-        c->missing = mem_array(count + 1, 1);
-        if (!c->missing) return err_nomem(err, "copying rows");
-        memcpy(c->missing, o->missing + from, count);
-        if (c->is_number) {
-            if (!(c->number = mem_array(count + 1, sizeof *c->number))) return err_nomem(err, "copying rows");
-            memcpy(c->number, o->number + from, count * sizeof *c->number);
-        }
-        if (o->offset) {
-            uint64_t base = o->offset[from];
-            c->offset = mem_array(count + 1, sizeof *c->offset);
-            c->bytes = mem_alloc((size_t)(o->offset[from + n] - base) + 1);
-            if (!c->offset || !c->bytes) return err_nomem(err, "copying rows");
-            for (int64_t i = 0; i <= n; i++) c->offset[i] = o->offset[from + i] - base;
-            memcpy(c->bytes, o->bytes + base, (size_t)(o->offset[from + n] - base));
-        }
-        for (int64_t i = 0; i < n; i++) c->n_missing += c->missing[i];
-    }
-    t->n = n;
-    return SOUK_OK;
-}
-
 souk_status table_next(table_reader *r, int64_t max_rows, table **out, souk_error *err) {
     append a;
     souk_status status = SOUK_OK;
@@ -119,7 +90,7 @@ souk_status table_next(table_reader *r, int64_t max_rows, table **out, souk_erro
     int64_t left = r->has_stage ? r->staged.t->n - r->stage_pos : 0;
     if (left > 0) { /* staged rows come alone: a chunk may be shorter than asked for */
         int64_t n = left < max_rows ? left : max_rows;
-        TRY_DONE(copy_rows(r->staged.t, r->stage_pos, n, a.t, err));
+        TRY_DONE(append_copy(&a, r->staged.t, r->stage_pos, n, err));
         r->stage_pos += n;
     } else {
         if (r->has_stage) {
