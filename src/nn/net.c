@@ -318,6 +318,15 @@ done:
 int net_inputs(const net *n) { return n->n_inputs; }
 int net_outputs(const net *n) { return n->n_heads; }
 const char *net_input_name(const net *n, int i) { return n->layers[net_at(n, n->inputs[i])->layer].name; }
+bool net_input_is_ids(const net *n, int i) { return net_at(n, n->inputs[i])->type == DT_I32; }
+
+int64_t net_input_width(const net *n, int i)
+{
+    const net_value *v = net_at(n, n->inputs[i]);
+    shape s = shape_make(v->rank, v->d);
+    return shape_count(&s);
+}
+
 const char *net_output_name(const net *n, int i) { return n->heads[i].name; }
 int64_t net_output_width(const net *n, int i) { return net_at(n, n->heads[i].value)->d[0]; }
 int net_params(const net *n) { return n->n_params; }
@@ -342,6 +351,25 @@ int net_find_param(const net *n, const char *name)
     for (int i = 0; i < n->n_params; i++)
         if (strcmp(n->params[i].name, name) == 0) return i;
     return -1;
+}
+
+int net_table_input(const net *n, int param)
+{
+    for (int i = 0; n->params[param].is_table && i < n->n_layers; i++) {
+        const layer *l = &n->layers[i];
+        if (l->first_param != param || l->n_params == 0) continue;
+        for (int slot = 0; slot < n->n_inputs; slot++)
+            if (n->inputs[slot] == l->in[0]) return slot;
+    }
+    return -1;
+}
+
+int64_t net_input_vocabulary(const net *n, int i)
+{
+    int64_t smallest = -1;
+    for (int p = 0; p < n->n_params; p++)
+        if (net_table_input(n, p) == i && (smallest < 0 || n->params[p].d[0] < smallest)) smallest = n->params[p].d[0];
+    return smallest;
 }
 
 souk_status net_init_param(const net *n, int i, uint64_t seed, real *values, souk_error *err)

@@ -57,12 +57,18 @@ void net_output(net *n, const char *name, net_id prediction, const loss_attr *lo
 int net_inputs(const net *n);
 int net_outputs(const net *n);
 const char *net_input_name(const net *n, int i);
+bool net_input_is_ids(const net *n, int i);                  /* i32, else real */
+int64_t net_input_width(const net *n, int i);                /* elements per row */
 const char *net_output_name(const net *n, int i);
 int64_t net_output_width(const net *n, int i);
 int net_params(const net *n);
 const param_def *net_param(const net *n, int i);
 int64_t net_param_count(const net *n, bool trainable_only);
 int net_find_param(const net *n, const char *name);         /* -1: none */
+/* Number of the input whose ids are looked up in table `param`; -1: not an embedding table. For opt_prepare. */
+int net_table_input(const net *n, int param);
+/* Ids of input i must lie in [0, this): rows of the smallest table that it is looked up in; -1: it feeds no table. */
+int64_t net_input_vocabulary(const net *n, int i);
 
 /* Records the net on a graph. Input slots: the net's inputs in order; when training, then one target per output, then the sample
  * weight [B] real. Outputs of the graph: the predictions in order. Parameters: slot i is net_param(i). */
