@@ -179,8 +179,9 @@ static void special_doubles(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_is_taken), cmocka_unit_test(stops_at_its_maximum), cmocka_unit_test(faults),
-                                       cmocka_unit_test(numbers_equal_python), cmocka_unit_test(formatted_doubles_read_back),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_is_taken), cmocka_unit_test(stops_at_its_maximum),
+                                       cmocka_unit_test(faults), cmocka_unit_test(numbers_equal_python),
+                                       cmocka_unit_test(formatted_doubles_read_back),
                                        cmocka_unit_test(refuses_what_is_no_number), cmocka_unit_test(special_doubles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,7 +93,8 @@ static void refusals_name_the_place(void **state) {
         {"'a'", 1, "line 1"},
         {"\"\\ud800\"", 1, "line 1"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) expect_error(cases[i].text, strlen(cases[i].text), 0, cases[i].line, cases[i].words);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) expect_error(cases[i].text, strlen(cases[i].text), 0, cases[i].line,
+                                                                             cases[i].words);
     char deep[400];
     memset(deep, '[', 200);
     memset(deep + 200, ']', 200);
@@ -110,7 +111,8 @@ static void writes_compactly_and_prettily(void **state) {
     (void)state;
     static const char *const expected[] = {
         "{\"name\":\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\"list\":[1,-2.5,null,true,[],{}],\"raw\":{\"x\":1},\"none\":null}",
-        "{\n  \"name\": \"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\n  \"list\": [\n    1,\n    -2.5,\n    null,\n    true,\n    [],\n    {}\n  ],\n"
+        "{\n  \"name\": \"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\n"
+        "  \"list\": [\n    1,\n    -2.5,\n    null,\n    true,\n    [],\n    {}\n  ],\n"
         "  \"raw\": {\"x\":1},\n  \"none\": null\n}"};
     for (int pretty = 0; pretty < 2; pretty++) {
         buf b;
@@ -167,8 +169,10 @@ static void every_byte_can_be_written(void **state) {
     }
 }
 
-static const char DOCUMENT[] = "{\"config\": {\"num_words\": 1000, \"lower\": true, \"oov_token\": \"<OOV>\", \"rate\": 0.5, \"filters\": \"!#$\\t\\n\"},"
-                               " \"index\": {\"the\": 1, \"of\": 2, \"a rather long key that does not fit a short buffer\": 3}, \"list\": [1,2,3,4,5,6,7,8,9]}";
+static const char DOCUMENT[] = "{\"config\": {\"num_words\": 1000, \"lower\": true, \"oov_token\": \"<OOV>\","
+                               " \"rate\": 0.5, \"filters\": \"!#$\\t\\n\"},"
+                               " \"index\": {\"the\": 1, \"of\": 2, \"a rather long key that does not fit a short buffer\": 3},"
+                               " \"list\": [1,2,3,4,5,6,7,8,9]}";
 
 static souk_status parse_document(void *context, souk_error *err) {
     (void)context;

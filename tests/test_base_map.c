@@ -88,7 +88,7 @@ static void hash_is_fixed_and_spreads(void **state) {
     int64_t low[256] = {0}, high[256] = {0};
     char key[64];
     for (int i = 0; i < KEYS; i++) {
-        size_t n = i % 2 ? (size_t)snprintf(key, sizeof key, "%d", i) : (size_t)snprintf(key, sizeof key, "customer number %09d of the shop", i);
+        size_t n = (size_t)(i % 2 ? snprintf(key, sizeof key, "%d", i) : snprintf(key, sizeof key, "customer number %09d of the shop", i));
         hashes[i] = map_hash(key, n);
         low[hashes[i] & 255]++;
         high[hashes[i] >> 56]++;

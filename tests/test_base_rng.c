@@ -175,8 +175,9 @@ static void bits_never_change(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(layout_of_key_and_counter), cmocka_unit_test(distributions),
-                                       cmocka_unit_test(below_is_unbiased), cmocka_unit_test(permutations), cmocka_unit_test(dmath_is_within_two_ulp),
-                                       cmocka_unit_test(dmath_edges), cmocka_unit_test(bits_never_change)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),     cmocka_unit_test(layout_of_key_and_counter),
+                                       cmocka_unit_test(distributions),     cmocka_unit_test(below_is_unbiased),
+                                       cmocka_unit_test(permutations),      cmocka_unit_test(dmath_is_within_two_ulp),
+                                       cmocka_unit_test(dmath_edges),       cmocka_unit_test(bits_never_change)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

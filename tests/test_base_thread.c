@@ -176,7 +176,8 @@ static void quotas_of_cgroups(void **state) {
     (void)state;
     static const char *const root = SOUK_SOURCE_DIR "/tests/ref/cgroup";
     char mount[512], file[600];
-    static const struct { const char *name; int quota; } cases[] = {{"v2", 2}, {"v2_parent", 1}, {"v2_none", 0}, {"v1", 3}, {"v1_root", 4}, {"nothing", 0}};
+    static const struct { const char *name; int quota; } cases[] = {{"v2", 2}, {"v2_parent", 1}, {"v2_none", 0},
+                                                                    {"v1", 3}, {"v1_root", 4},   {"nothing", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         snprintf(mount, sizeof mount, "%s/%s", root, cases[i].name);
         snprintf(file, sizeof file, "%s/proc_self_cgroup", mount);

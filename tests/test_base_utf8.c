@@ -32,8 +32,9 @@ static void every_code_point_round_trips(void **state) {
 
 static void ill_formed_bytes_are_found(void **state) {
     (void)state;
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                                      "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xE4\xB8", "\xF0\x9F\x98", "\xC3\x28", "\xE4\x28\xAD"};
+    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
+                                      "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+                                      "\xFF", "\xC3", "\xE4\xB8", "\xF0\x9F\x98", "\xC3\x28", "\xE4\x28\xAD"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         for (size_t shift = 0; shift < 40; shift++) {   /* at every offset from the 16-byte steps */
             char text[100];

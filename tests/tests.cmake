@@ -32,6 +32,14 @@ foreach(module err mem buf map rng fs json utf8)
   souk_test(test_base_${module} base)
 endforeach()
 souk_test(test_base_thread base threads)
+# The house rules (STYLE.md), and proof that the scripts find what they look for: a small tree of mistakes.
+foreach(check layers style)
+  add_test(NAME check_${check} COMMAND ${CMAKE_SOURCE_DIR}/tools/check_${check}.sh)
+  add_test(NAME check_${check}_finds COMMAND ${CMAKE_SOURCE_DIR}/tools/check_${check}.sh ${CMAKE_SOURCE_DIR}/tests/ref/style_tree)
+  set_tests_properties(check_${check} check_${check}_finds PROPERTIES LABELS unit)
+endforeach()
+set_tests_properties(check_layers_finds PROPERTIES PASS_REGULAR_EXPRESSION "4 files checked, 5 findings")
+set_tests_properties(check_style_finds PROPERTIES PASS_REGULAR_EXPRESSION "5 files checked, 10 findings")
 # --- simd
 # --- stat
 souk_test(test_linalg stat)

@@ -1,0 +1,1 @@
+add_compile_options(-march=native) # -ffast-math in a comment is fine
