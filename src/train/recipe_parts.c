@@ -119,7 +119,7 @@ void recipe_log_columns(const table *t, const char *source) {
     if (t->n_rejected) log_warn("%s: %lld of %lld rows were rejected (--rejects FILE writes them with their reasons)", source, (long long)t->n_rejected, (long long)t->n_read);
     for (int i = 0; i < t->n_columns; i++) {
         const column *c = &t->columns[i];
-        char distinct[32] = "over 1,000 distinct values";
+        char distinct[48] = "over 1,000 distinct values";
         if (c->n_distinct >= 0) snprintf(distinct, sizeof distinct, "%lld distinct values", (long long)c->n_distinct);
         if (c->n_missing) log_info("  %s: %s, %s, %lld missing", c->name, column_type_name(c->type), distinct, (long long)c->n_missing);
         else log_info("  %s: %s, %s", c->name, column_type_name(c->type), distinct);
