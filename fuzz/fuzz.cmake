@@ -5,3 +5,5 @@ function(souk_fuzz name layer)
   target_link_libraries(${name} PRIVATE souk_${layer})
 endfunction()
 
+souk_fuzz(fuzz_json base)
+souk_fuzz(fuzz_text base)

@@ -110,9 +110,9 @@ static void refusals_name_the_place(void **state) {
 static void writes_compactly_and_prettily(void **state) {
     (void)state;
     static const char *const expected[] = {
-        "{\"name\":\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\"list\":[1,-2.5,null,true,[],{}],\"raw\":{\"x\":1},\"none\":null}",
+        "{\"name\":\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\"list\":[1,-2.5,null,-0.0,true,[],{}],\"raw\":{\"x\":1},\"none\":null}",
         "{\n  \"name\": \"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\n"
-        "  \"list\": [\n    1,\n    -2.5,\n    null,\n    true,\n    [],\n    {}\n  ],\n"
+        "  \"list\": [\n    1,\n    -2.5,\n    null,\n    -0.0,\n    true,\n    [],\n    {}\n  ],\n"
         "  \"raw\": {\"x\":1},\n  \"none\": null\n}"};
     for (int pretty = 0; pretty < 2; pretty++) {
         buf b;
@@ -127,6 +127,7 @@ static void writes_compactly_and_prettily(void **state) {
         json_put_int(&w, 1);
         json_put_double(&w, -2.5);
         json_put_double(&w, (double)NAN);
+        json_put_double(&w, -0.0);
         json_put_bool(&w, true);
         json_array(&w);
         json_end_array(&w);

@@ -270,7 +270,8 @@ void json_put_double(json_writer *w, double v) {
         return;
     }
     separate(w);
-    buf_double(w->out, v);
+    if (v == 0 && signbit(v)) buf_str(w->out, "-0.0");   /* "-0" would be read as the integer 0 */
+    else buf_double(w->out, v);
 }
 
 void json_put_raw(json_writer *w, const char *json) {
