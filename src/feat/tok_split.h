@@ -40,7 +40,7 @@ typedef struct tok_scan {
     bool lower;                /* still to be lower-cased byte by byte */
     const char *base;          /* the batch's words: base + bound[2i] to base + bound[2i+1]; VOCAB_PAD bytes behind are readable */
     souk_status status;
-    uint32_t bound[TOK_BLOCK + 2];
+    uint32_t bound[TOK_BLOCK + 16];
     uint64_t separator[TOK_BLOCK / 64];
     char mapped[TOK_BLOCK + TOK_SLACK];
 } tok_scan;

@@ -1,4 +1,4 @@
-/* vocab - the table behind the tokenizers (vocab.h). Linear probing, load at most 2/3, doubled when it fills.
+/* vocab - the table behind the tokenizers (vocab.h). Linear probing, load at most 1/2, doubled when it fills.
  *
  * Leaves to others: what a word is (tok_split), what its number means (tok_word). The invariant: slot[] holds each word
  * once, at or after its home position with no empty slot between, and word[i] is where its bytes lie. A failed put leaves
@@ -31,20 +31,20 @@ const char *vocab_text(const vocab *v, int64_t i, size_t *len) {
 }
 
 static bool slot_matches(const vocab *v, const vocab_slot *s, const vocab_key *key) {
-    if (s->head != key->head || s->len != key->len) return false;
-    if (key->len <= 8) return true;
-    return memcmp(v->bytes + v->word[s->entry - 1].offset + 8, key->p + 8, key->len - 8) == 0;
+    if (s->head != key->head || s->tail != key->tail || s->len != key->len) return false;
+    if (key->len <= VOCAB_SHORT) return true;
+    return memcmp(v->bytes + v->word[s->entry - 1].offset + 8, key->p + 8, key->len - 16) == 0;
 }
 
 /* The slot that holds the key, or the empty one where it belongs. */
 static vocab_slot *probe(const vocab *v, const vocab_key *key) {
     size_t mask = ((size_t)1 << v->bits) - 1;
-    size_t i = (size_t)(key->hash >> (64 - v->bits));
+    size_t i = (size_t)(vocab_home(v, key) - v->slot);
     while (v->slot[i].entry != 0 && !slot_matches(v, &v->slot[i], key)) i = (i + 1) & mask;
     return &v->slot[i];
 }
 
-int64_t vocab_find(const vocab *v, const vocab_key *key) { return (int64_t)probe(v, key)->entry - 1; }
+int64_t vocab_find_far(const vocab *v, const vocab_key *key) { return (int64_t)probe(v, key)->entry - 1; }
 
 static bool grow_slots(vocab *v) {
     vocab bigger = *v;
@@ -54,9 +54,9 @@ static bool grow_slots(vocab *v) {
     size_t mask = ((size_t)1 << bigger.bits) - 1;
     for (int64_t e = 0; e < v->n; e++) {
         vocab_key key = vocab_key_of(v->bytes + v->word[e].offset, v->word[e].len);
-        size_t i = (size_t)(key.hash >> (64 - bigger.bits));
+        size_t i = (size_t)(vocab_home(&bigger, &key) - bigger.slot);
         while (bigger.slot[i].entry != 0) i = (i + 1) & mask;
-        bigger.slot[i] = (vocab_slot){.head = key.head, .len = key.len, .entry = (int32_t)(e + 1)};
+        bigger.slot[i] = (vocab_slot){.head = key.head, .tail = key.tail, .len = key.len, .entry = (int32_t)(e + 1)};
     }
     mem_free(v->slot);
     *v = bigger;
@@ -78,14 +78,14 @@ static bool reserve_bytes(vocab *v, uint32_t len) {
 
 static int64_t insert(vocab *v, const vocab_key *key) {
     if (v->n >= INT32_MAX - 1) return -1;
-    if (((size_t)v->n + 1) * 3 > ((size_t)2 << v->bits) && !grow_slots(v)) return -1;
+    if (((size_t)v->n + 1) * 2 > (size_t)1 << v->bits && !grow_slots(v)) return -1;
     if (!mem_grow(&v->word, &v->word_capacity, (size_t)v->n, sizeof *v->word) || !reserve_bytes(v, key->len)) return -1;
     char *dst = v->bytes + v->n_bytes;
     memcpy(dst, key->p, key->len);
     memset(dst + key->len, 0, VOCAB_PAD);
     v->word[v->n] = (vocab_word){.offset = v->n_bytes, .len = key->len};
     v->n_bytes += key->len;
-    *probe(v, key) = (vocab_slot){.head = key->head, .len = key->len, .entry = (int32_t)(v->n + 1)};
+    *probe(v, key) = (vocab_slot){.head = key->head, .tail = key->tail, .len = key->len, .entry = (int32_t)(v->n + 1)};
     return v->n++;
 }
 
