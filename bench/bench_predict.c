@@ -1,5 +1,5 @@
-/* bench_predict.c - prediction through the public interface, process already running: one document, and batches of 1,024.
- * usage: bench_predict MODEL.souk TEXTS.csv    (text is the first column; quotes are not looked at: speed only)
+/* bench_predict.c - prediction through the public interface, process already running: one document, and batches of
+ * 1,024. usage: bench_predict MODEL.souk TEXTS.csv    (text is the first column; quotes are not looked at: speed only)
  * "one" and "texts" include tokenising; "ids" starts from encoded arrays, as the rivals' figures do. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +37,9 @@ static char **read_texts(const char *path, int64_t *n) {
     return texts;
 }
 
-static void say(const char *name, double value, const char *unit) { printf("{\"peer\": \"souk\", \"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n", name, value, unit); }
+static void say(const char *name, double value, const char *unit) {
+    printf("{\"peer\": \"souk\", \"name\": \"%s\", \"value\": %.6g, \"unit\": \"%s\"}\n", name, value, unit);
+}
 
 static int fail(const souk_error *err) {
     fprintf(stderr, "%s\n", err->message);
@@ -73,7 +75,8 @@ static int bench_ids(const char *const *texts, int64_t n, souk_error *err) {
     souk_tokenizer_options to = souk_tokenizer_options_default();
     to.num_words = 1000;
     to.oov_token = "<OOV>";
-    if (souk_tokenizer_fit(&tok, &to, texts, n, err) || souk_tokenizer_encode(tok, texts, n, T, ids, err)) return fail(err);
+    if (souk_tokenizer_fit(&tok, &to, texts, n, err) || souk_tokenizer_encode(tok, texts, n, T, ids, err))
+        return fail(err);
     souk_net *net = souk_net_new();
     souk_tensor x = souk_lstm(net, souk_embedding(net, souk_input_ids(net, "tokens", T), 1000, 16, false), 32);
     souk_output(net, "label", souk_dense(net, x, 1, SOUK_SIGMOID), SOUK_BINARY_CROSSENTROPY);

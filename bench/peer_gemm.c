@@ -1,17 +1,20 @@
-/* peer_gemm.c - single-precision matrix products of the libraries that others use, on one core. Built by compare.py, one program per
- * library: cc -O2 -DPEER_CBLAS peer_gemm.c -lopenblas (or -lblis), cc -O2 -DPEER_DNNL peer_gemm.c -ldnnl.
- * Prints GFLOP/s, best of many, for 512x512x512 and for 32x128x32 repeated. */
+/* peer_gemm.c - single-precision matrix products of the libraries that others use, on one core. Built by compare.py,
+ * one program per library: cc -O2 -DPEER_CBLAS peer_gemm.c -lopenblas (or -lblis), cc -O2 -DPEER_DNNL peer_gemm.c
+ * -ldnnl. Prints GFLOP/s, best of many, for 512x512x512 and for 32x128x32 repeated. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #ifdef PEER_DNNL
 #include <dnnl.h>
-static void product(long m, long n, long k, const float *a, const float *b, float *c) { dnnl_sgemm('N', 'N', m, n, k, 1, a, k, b, n, 0, c, n); }
+static void product(long m, long n, long k, const float *a, const float *b, float *c) {
+    dnnl_sgemm('N', 'N', m, n, k, 1, a, k, b, n, 0, c, n);
+}
 #else
 #include <cblas.h>
 static void product(long m, long n, long k, const float *a, const float *b, float *c) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c, (int)n);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)k, b, (int)n, 0, c,
+                (int)n);
 }
 #endif
 
@@ -22,7 +25,8 @@ static double now(void) {
 }
 
 static void bench(const char *peer, long m, long n, long k) {
-    float *a = aligned_alloc(64, (size_t)(m * k) * 4), *b = aligned_alloc(64, (size_t)(k * n) * 4), *c = aligned_alloc(64, (size_t)(m * n) * 4);
+    float *a = aligned_alloc(64, (size_t)(m * k) * 4), *b = aligned_alloc(64, (size_t)(k * n) * 4),
+          *c = aligned_alloc(64, (size_t)(m * n) * 4);
     for (long i = 0; i < m * k; i++) a[i] = (float)(i % 7) - 3;
     for (long i = 0; i < k * n; i++) b[i] = (float)(i % 5) - 2;
     double flop = 2.0 * (double)m * (double)n * (double)k, best = 1e9;
@@ -33,7 +37,8 @@ static void bench(const char *peer, long m, long n, long k) {
         double took = (now() - t) / inner;
         if (took < best) best = took;
     }
-    printf("{\"peer\": \"%s\", \"name\": \"product %ldx%ldx%ld\", \"value\": %.4g, \"unit\": \"GFLOP/s\"}\n", peer, m, n, k, flop / best * 1e-9);
+    printf("{\"peer\": \"%s\", \"name\": \"product %ldx%ldx%ld\", \"value\": %.4g, \"unit\": \"GFLOP/s\"}\n", peer, m,
+           n, k, flop / best * 1e-9);
     free(a);
     free(b);
     free(c);

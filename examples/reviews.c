@@ -20,7 +20,9 @@ static int high_level(const char *train, const char *test, souk_error *err) {
     souk_evaluate_options eo = souk_evaluate_options_default();
     double p[2];
     o.target = "label";
-    if (souk_train(train, &o, &model, NULL, err) || souk_evaluate(model, test, &eo, &e, err) || souk_predict_texts(model, texts, 2, p, err)) return fail(err);
+    if (souk_train(train, &o, &model, NULL, err) || souk_evaluate(model, test, &eo, &e, err) ||
+        souk_predict_texts(model, texts, 2, p, err))
+        return fail(err);
     printf("%s", souk_evaluation_text(e));
     for (int i = 0; i < 2; i++) printf("%.3f  %s\n", p[i], texts[i]);
     souk_evaluation_free(e);
@@ -37,7 +39,8 @@ static int layer_by_layer(const char *const *texts, const float *labels, int64_t
     souk_tokenizer_options to = souk_tokenizer_options_default();
     to.num_words = 1000;
     to.oov_token = "<OOV>";
-    if (souk_tokenizer_fit(&tok, &to, texts, n, err) || souk_tokenizer_encode(tok, texts, n, MAXLEN, ids, err)) return fail(err);
+    if (souk_tokenizer_fit(&tok, &to, texts, n, err) || souk_tokenizer_encode(tok, texts, n, MAXLEN, ids, err))
+        return fail(err);
     souk_net *net = souk_net_new();
     souk_tensor x = souk_input_ids(net, "tokens", MAXLEN);
     x = souk_embedding(net, x, 1000, 16, false);
@@ -46,7 +49,8 @@ static int layer_by_layer(const char *const *texts, const float *labels, int64_t
     souk_fit_options fo = souk_fit_options_default();
     fo.epochs = 60;
     souk_array in = {.ids = ids}, out = {.values = labels};
-    if (souk_net_fit(net, n, &in, &out, &fo, NULL, NULL, err) || souk_net_predict(net, n, &in, p, err)) return fail(err);
+    if (souk_net_fit(net, n, &in, &out, &fo, NULL, NULL, err) || souk_net_predict(net, n, &in, p, err))
+        return fail(err);
     for (int64_t i = 0; i < n; i++) printf("%.3f  (%g)  %s\n", (double)p[i], (double)labels[i], texts[i]);
     souk_net_free(net);
     souk_tokenizer_free(tok);
@@ -54,7 +58,8 @@ static int layer_by_layer(const char *const *texts, const float *labels, int64_t
 }
 
 int main(int argc, char **argv) {
-    static const char *const texts[] = {"I love it", "works great", "very good value", "I hate it", "it broke at once", "very bad value"};
+    static const char *const texts[] = {"I love it", "works great",      "very good value",
+                                        "I hate it", "it broke at once", "very bad value"};
     static const float labels[] = {1, 1, 1, 0, 0, 0};
     char train[512], test[512];
     souk_error err = {0};

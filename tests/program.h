@@ -1,5 +1,5 @@
-/* program.h - runs build/souk as a user would: arguments, input, environment; captures both streams and the exit status.
- * Include it after cmocka.h. */
+/* program.h - runs build/souk as a user would: arguments, input, environment; captures both streams and the exit
+ * status. Include it after cmocka.h. */
 #ifndef SOUK_TESTS_PROGRAM_H
 #define SOUK_TESTS_PROGRAM_H
 
@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 typedef struct program_run {
-    int status;             /* exit status, or 128 + signal */
-    char *out, *err;        /* NUL-terminated; free with program_clear */
+    int status;      /* exit status, or 128 + signal */
+    char *out, *err; /* NUL-terminated; free with program_clear */
     size_t out_len, err_len;
 } program_run;
 
@@ -73,8 +73,10 @@ static inline program_run program_run_env(const char *env, const char *input, co
             if (n <= 0) {
                 close(p[i].fd);
                 p[i].fd = -1;
-            } else if (i == 0) program_append(&r.out, &r.out_len, block, (size_t)n);
-            else program_append(&r.err, &r.err_len, block, (size_t)n);
+            } else if (i == 0)
+                program_append(&r.out, &r.out_len, block, (size_t)n);
+            else
+                program_append(&r.err, &r.err_len, block, (size_t)n);
         }
         if (p[2].fd >= 0 && p[2].revents) {
             ssize_t n = write(in[1], input, left);

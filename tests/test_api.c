@@ -1,5 +1,5 @@
-/* test_api.c - the library as an engineer links it: one immutable model in many threads at once (also under TSan), the net layer by layer,
- * errors that come back as values. */
+/* test_api.c - the library as an engineer links it: one immutable model in many threads at once (also under TSan), the
+ * net layer by layer, errors that come back as values. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -14,11 +14,11 @@
 #include "program.h"
 #include "souk.h"
 
-static const char yaml[] =
-    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 100, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 12}}\n"
-    "    encoder: {type: lstm, embedding_size: 4, units: 8}\n"
-    "output_features:\n  - {name: label, type: binary}\n"
-    "trainer: {epochs: 1, batch_size: 32}\n";
+static const char yaml[] = "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: "
+                           "{num_words: 100, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 12}}\n"
+                           "    encoder: {type: lstm, embedding_size: 4, units: 8}\n"
+                           "output_features:\n  - {name: label, type: binary}\n"
+                           "trainer: {epochs: 1, batch_size: 32}\n";
 
 enum { THREADS = 6, ROUNDS = 25, TEXTS = 3 };
 static const char *const texts[TEXTS] = {"Great phone, I love it.", "The worst film ever", ""};
@@ -83,7 +83,7 @@ static void test_threads_share_a_model(void **state) {
 
 enum { N = 256, T = 10 };
 
-static void make_rows(int32_t *ids, float *y) {   /* token 5 says yes */
+static void make_rows(int32_t *ids, float *y) { /* token 5 says yes */
     uint32_t s = 7;
     for (int i = 0; i < N; i++) {
         y[i] = (float)(i % 2);
@@ -170,7 +170,7 @@ static void test_mistakes(void **state) {
     souk_error err = {0};
     souk_net *net = souk_net_new();
     souk_tensor x = souk_input_values(net, "x", 4);
-    assert_int_equal(souk_lstm(net, x, 8), 0);   /* no time axis */
+    assert_int_equal(souk_lstm(net, x, 8), 0); /* no time axis */
     souk_output(net, "y", souk_dense(net, 0, 1, SOUK_LINEAR), SOUK_MSE);
     float v[4] = {0};
     souk_array in = {.values = v}, out = {.values = v};
@@ -203,7 +203,7 @@ static void test_tokenizer(void **state) {
     assert_int_equal(souk_tokenizer_fit(&t, &o, corpus, 2, &err), SOUK_OK);
     int32_t ids[2 * 5], again[2 * 5];
     assert_int_equal(souk_tokenizer_encode(t, corpus, 2, 5, ids, &err), SOUK_OK);
-    static const int32_t want[] = {4, 3, 5, 2, 1, 0, 0, 2, 1, 3};   /* Keras: <OOV> 1, the 2, sat 3, cat 4, on 5 */
+    static const int32_t want[] = {4, 3, 5, 2, 1, 0, 0, 2, 1, 3}; /* Keras: <OOV> 1, the 2, sat 3, cat 4, on 5 */
     assert_memory_equal(ids, want, sizeof want);
     char *json = NULL;
     assert_int_equal(souk_tokenizer_to_json(t, &json, &err), SOUK_OK);
@@ -217,7 +217,8 @@ static void test_tokenizer(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_share_a_model), cmocka_unit_test(test_layer_by_layer), cmocka_unit_test(test_callback_stops),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_share_a_model),
+                                       cmocka_unit_test(test_layer_by_layer), cmocka_unit_test(test_callback_stops),
                                        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_tokenizer)};
     return cmocka_run_group_tests_name("api", tests, setup, teardown);
 }

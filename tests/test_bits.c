@@ -1,5 +1,5 @@
-/* test_bits.c - same seed, same bits: whole model files for 1, 2, 3 and 8 threads and for plain C, AVX2 and AVX-512, with dropout,
- * a bidirectional layer, recurrent dropout and gradient accumulation in play. */
+/* test_bits.c - same seed, same bits: whole model files for 1, 2, 3 and 8 threads and for plain C, AVX2 and AVX-512,
+ * with dropout, a bidirectional layer, recurrent dropout and gradient accumulation in play. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -10,16 +10,19 @@
 #include "program.h"
 
 static const char yaml[] =
-    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 300, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 24}}\n"
+    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 300, oov_token: "
+    "\"<OOV>\"}, pad_sequences: {maxlen: 24}}\n"
     "    encoder:\n      type: sequential\n      layers:\n"
     "        - {type: embedding, output_dim: 12, mask_zero: true}\n"
-    "        - {type: lstm, units: 9, bidirectional: true, return_sequences: true, dropout: 0.1, recurrent_dropout: 0.1}\n"
+    "        - {type: lstm, units: 9, bidirectional: true, return_sequences: true, dropout: 0.1, recurrent_dropout: "
+    "0.1}\n"
     "        - {type: dropout, rate: 0.2}\n"
     "        - {type: gru, units: 7}\n"
     "output_features:\n  - {name: label, type: binary}\n"
     "trainer: {epochs: 2, batch_size: 24, optimizer: {type: adam, gradient_accumulation_steps: 2, clipnorm: 1.0}}\n";
-static const char plain[] =   /* the fused path: embedding into an LSTM, pads shared */
-    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 300, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 40}}\n"
+static const char plain[] = /* the fused path: embedding into an LSTM, pads shared */
+    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 300, oov_token: "
+    "\"<OOV>\"}, pad_sequences: {maxlen: 40}}\n"
     "    encoder: {type: lstm, embedding_size: 16, units: 32}\n"
     "output_features:\n  - {name: label, type: binary}\n"
     "trainer: {epochs: 2, batch_size: 32}\n";
@@ -36,7 +39,8 @@ static int setup(void **state) {
 }
 
 static void train(const char *env, const char *count, const char *config, const char *out) {
-    program_run r = PROGRAM_ENV(env, "train", "reviews.csv", "--config", config, "--out", out, "--threads", count, "--seed", "7", "--quiet", "--replicates", "50");
+    program_run r = PROGRAM_ENV(env, "train", "reviews.csv", "--config", config, "--out", out, "--threads", count,
+                                "--seed", "7", "--quiet", "--replicates", "50");
     if (r.status) print_message("%s %s threads: %s", env, count, r.err);
     assert_int_equal(r.status, 0);
     program_clear(&r);
@@ -64,8 +68,10 @@ static void compare(const char *config) {
         for (size_t t = 0; t < 4; t++) {
             train(levels[l], threads[t], config, "other.souk");
             all++;
-            if (file_same("first.souk", "other.souk")) same++;
-            else print_message("%s, %s threads: another file than plain C on 1 thread\n", levels[l], threads[t]);
+            if (file_same("first.souk", "other.souk"))
+                same++;
+            else
+                print_message("%s, %s threads: another file than plain C on 1 thread\n", levels[l], threads[t]);
         }
     }
     print_message("%s: %d of %d model files identical (%d levels skipped)\n", config, same, all, skipped);

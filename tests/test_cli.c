@@ -1,5 +1,5 @@
-/* test_cli.c - the program as a newcomer uses and misuses it. Bad input gets a sentence that names file, row and column and says what to do,
- * and exit status 2; each line of the table below is one such mistake. */
+/* test_cli.c - the program as a newcomer uses and misuses it. Bad input gets a sentence that names file, row and column
+ * and says what to do, and exit status 2; each line of the table below is one such mistake. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -11,17 +11,20 @@
 
 #define TRAIN "train", "bad.csv", "--target", "label", "--out", "x.souk"
 
-static const char tiny_yaml[] =
-    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {type: word, num_words: 200, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 20}}\n"
-    "    encoder: {type: lstm, embedding_size: 8, units: 8}\noutput_features:\n  - {name: label, type: binary}\ntrainer: {epochs: 2, batch_size: 32}\n";
+static const char tiny_yaml[] = "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: "
+                                "{type: word, num_words: 200, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 20}}\n"
+                                "    encoder: {type: lstm, embedding_size: 8, units: 8}\noutput_features:\n  - {name: "
+                                "label, type: binary}\ntrainer: {epochs: 2, batch_size: 32}\n";
 
 static void make_reviews(const char *path, int rows) {
-    static const char *const good[] = {"great phone", "works very well", "love this place", "excellent food", "best film ever"};
+    static const char *const good[] = {"great phone", "works very well", "love this place", "excellent food",
+                                       "best film ever"};
     static const char *const poor[] = {"bad phone", "does not work", "hate this place", "cold food", "worst film ever"};
     FILE *f = fopen(path, "w");
     assert_non_null(f);
     fputs("text,label\n", f);
-    for (int i = 0; i < rows; i++) fprintf(f, "\"%s number %d\",%d\n", i % 2 ? good[i / 2 % 5] : poor[i / 2 % 5], i % 17, i % 2);
+    for (int i = 0; i < rows; i++)
+        fprintf(f, "\"%s number %d\",%d\n", i % 2 ? good[i / 2 % 5] : poor[i / 2 % 5], i % 17, i % 2);
     fclose(f);
 }
 
@@ -30,7 +33,8 @@ static int setup(void **state) {
     program_folder("cli");
     make_reviews("reviews.csv", 300);
     file_write("tiny.yaml", tiny_yaml, sizeof tiny_yaml - 1);
-    program_run r = PROGRAM("train", "reviews.csv", "--config", "tiny.yaml", "--out", "m.souk", "--seed", "1", "--quiet");
+    program_run r =
+        PROGRAM("train", "reviews.csv", "--config", "tiny.yaml", "--out", "m.souk", "--seed", "1", "--quiet");
     if (r.status) print_message("%s", r.err);
     assert_int_equal(r.status, 0);
     program_clear(&r);
@@ -41,16 +45,20 @@ static int setup(void **state) {
 
 static void test_train_evaluate_predict(void **state) {
     (void)state;
-    program_run r = PROGRAM("train", "reviews.csv", "--target", "label", "--config", "tiny.yaml", "--out", "a.souk", "--seed", "1", "--json");
+    program_run r = PROGRAM("train", "reviews.csv", "--target", "label", "--config", "tiny.yaml", "--out", "a.souk",
+                            "--seed", "1", "--json");
     assert_int_equal(r.status, 0);
-    static const char *const keys[] = {"\"model\"", "\"seconds\"", "\"peak_memory_bytes\"", "\"metrics\"", "\"history\"", "\"accuracy\"", "\"val_loss\""};
+    static const char *const keys[] = {"\"model\"",   "\"seconds\"",  "\"peak_memory_bytes\"", "\"metrics\"",
+                                       "\"history\"", "\"accuracy\"", "\"val_loss\""};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) assert_non_null(strstr(r.out, keys[i]));
     assert_int_equal(r.out[0], '{');
     program_clear(&r);
     r = PROGRAM("evaluate", "a.souk", "reviews.csv", "--json", "--replicates", "200");
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.out, "\"rows\": 300"));
-    static const char *const metrics[] = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "pr_auc", "log_loss", "brier", "ece", "intervals"};
+    static const char *const metrics[] = {"accuracy", "balanced_accuracy", "precision", "recall",   "f1",
+                                          "mcc",      "roc_auc",           "pr_auc",    "log_loss", "brier",
+                                          "ece",      "intervals"};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) assert_non_null(strstr(r.out, metrics[i]));
     program_clear(&r);
     r = PROGRAM_INPUT("great phone\nworst film ever\n", "predict", "a.souk", "-");
@@ -69,7 +77,8 @@ static void test_train_evaluate_predict(void **state) {
 
 static void test_no_config(void **state) {
     (void)state;
-    program_run r = PROGRAM("train", "reviews.csv", "--target", "label", "--out", "b.souk", "--replicates", "100", "--set", "trainer.epochs=1");
+    program_run r = PROGRAM("train", "reviews.csv", "--target", "label", "--out", "b.souk", "--replicates", "100",
+                            "--set", "trainer.epochs=1");
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.err, "text"));
     assert_non_null(strstr(r.out, "test rows"));
@@ -96,7 +105,8 @@ static void test_formats(void **state) {
     }
     size_t n;
     char *text = file_read("reviews.csv", &n);
-    program_run r = PROGRAM_INPUT(text, "evaluate", "m.souk", "-", "--where", "label = 1", "--replicates", "0", "--json", "--quiet");
+    program_run r = PROGRAM_INPUT(text, "evaluate", "m.souk", "-", "--where", "label = 1", "--replicates", "0",
+                                  "--json", "--quiet");
     free(text);
     assert_int_equal(r.status, 0);
     assert_non_null(strstr(r.out, "\"rows\": 150"));
@@ -105,11 +115,15 @@ static void test_formats(void **state) {
 
 static void test_inspect_doctor_help(void **state) {
     (void)state;
-    static const char *const *const commands[] = {
-        (const char *const[]){"souk", "inspect", "m.souk", NULL}, (const char *const[]){"souk", "inspect", "m.souk", "--json", NULL},
-        (const char *const[]){"souk", "doctor", NULL}, (const char *const[]){"souk", "help", NULL}, (const char *const[]){"souk", "help", "train", NULL},
-        (const char *const[]){"souk", "help", "model", NULL}, (const char *const[]){"souk", "help", "--man", NULL},
-        (const char *const[]){"souk", "help", "--completion", "bash", NULL}, (const char *const[]){"souk", "--version", NULL}};
+    static const char *const *const commands[] = {(const char *const[]){"souk", "inspect", "m.souk", NULL},
+                                                  (const char *const[]){"souk", "inspect", "m.souk", "--json", NULL},
+                                                  (const char *const[]){"souk", "doctor", NULL},
+                                                  (const char *const[]){"souk", "help", NULL},
+                                                  (const char *const[]){"souk", "help", "train", NULL},
+                                                  (const char *const[]){"souk", "help", "model", NULL},
+                                                  (const char *const[]){"souk", "help", "--man", NULL},
+                                                  (const char *const[]){"souk", "help", "--completion", "bash", NULL},
+                                                  (const char *const[]){"souk", "--version", NULL}};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         program_run r = program_run_env(NULL, NULL, commands[i]);
         assert_int_equal(r.status, 0);
@@ -122,44 +136,102 @@ static void test_inspect_doctor_help(void **state) {
 
 typedef struct mistake {
     const char *what;
-    const char *file;            /* contents of bad.csv; NULL: not written */
-    size_t size;                 /* 0: strlen */
+    const char *file; /* contents of bad.csv; NULL: not written */
+    size_t size;      /* 0: strlen */
     const char *const *argv;
     int status;
-    const char *says[3];         /* what the message must hold */
+    const char *says[3]; /* what the message must hold */
 } mistake;
 
-#define ARGV(...) (const char *const[]) { "souk", __VA_ARGS__, NULL }
-#define ROWS20 "a b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\n"
+#define ARGV(...) \
+    (const char *const[]) { "souk", __VA_ARGS__, NULL }
+#define ROWS20                                                                                                    \
+    "a b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc d,0\na b,1\nc " \
+    "d,0\na b,1\nc d,0\na b,1\nc d,0\n"
 
 static const mistake mistakes[] = {
     {"no such file", NULL, 0, ARGV("train", "nothing.csv", "--target", "label"), 2, {"nothing.csv"}},
     {"no such column", "text,lable\n" ROWS20, 0, ARGV(TRAIN), 2, {"label", "lable"}},
-    {"one value in the target", "text,label\na b,1\nc d,1\ne f,1\na b,1\nc d,1\ne f,1\na b,1\nc d,1\ne f,1\na b,1\n", 0, ARGV(TRAIN), 2, {"label", "one value"}},
+    {"one value in the target",
+     "text,label\na b,1\nc d,1\ne f,1\na b,1\nc d,1\ne f,1\na b,1\nc d,1\ne f,1\na b,1\n",
+     0,
+     ARGV(TRAIN),
+     2,
+     {"label", "one value"}},
     {"an empty file", "", 1, ARGV(TRAIN), 2, {"bad.csv", "empty"}},
     {"only a header", "text,label\n", 0, ARGV(TRAIN), 2, {"bad.csv", "no rows"}},
     {"uneven rows", "text,label\n" ROWS20 "a b,1,2,3\nc d\n", 0, ARGV(TRAIN), 2, {"bad.csv:22", "--max-bad"}},
     {"invalid UTF-8", "text,label\n" ROWS20 "a\xff\xfe b,1\n", 0, ARGV(TRAIN), 2, {"bad.csv:22", "UTF-8"}},
     {"UTF-16", "\xff\xfet\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0", 26, ARGV(TRAIN), 2, {"UTF-16", "iconv"}},
     {"NUL bytes", "text,label\na\0b,1\nc d,0\n", 23, ARGV(TRAIN), 2, {"NUL"}},
-    {"an unclosed quote", "text,label\n" ROWS20 "\"never closed,1\nc d,0\n", 0, ARGV(TRAIN), 2, {"bad.csv:22", "quote"}},
-    {"an unknown extension", NULL, 0, ARGV("train", "reviews.xlsx", "--target", "label"), 2, {"reviews.xlsx", "--format"}},
+    {"an unclosed quote",
+     "text,label\n" ROWS20 "\"never closed,1\nc d,0\n",
+     0,
+     ARGV(TRAIN),
+     2,
+     {"bad.csv:22", "quote"}},
+    {"an unknown extension",
+     NULL,
+     0,
+     ARGV("train", "reviews.xlsx", "--target", "label"),
+     2,
+     {"reviews.xlsx", "--format"}},
     {"no target", NULL, 0, ARGV("train", "reviews.csv"), 2, {"--target"}},
     {"an unknown command", NULL, 0, ARGV("trian", "reviews.csv"), 2, {"trian", "train"}},
     {"an unknown option", NULL, 0, ARGV("train", "reviews.csv", "--tagret", "label"), 2, {"--tagret", "--target"}},
     {"a value that is no number", NULL, 0, ARGV("train", "reviews.csv", "--seed", "one"), 2, {"--seed", "one"}},
     {"a missing argument", NULL, 0, ARGV("evaluate", "m.souk"), 2, {"MODEL DATA"}},
-    {"an unknown key of the model file", NULL, 0, ARGV("train", "reviews.csv", "--config", "tiny.yaml", "--set", "trainer.epoch=3"), 2, {"epoch", "epochs"}},
-    {"an unknown role", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--roles", "wieght=label"), 2, {"wieght", "weight"}},
-    {"a split that is none", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--split", "80"), 2, {"70:10:20"}},
-    {"a filter with a mistake", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--where", "stars >="), 2, {"where"}},
-    {"a filter on no such column", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--where", "labl = 1"), 2, {"labl", "label"}},
-    {"a filter that keeps nothing", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--where", "label = 7"), 2, {"--where"}},
+    {"an unknown key of the model file",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--config", "tiny.yaml", "--set", "trainer.epoch=3"),
+     2,
+     {"epoch", "epochs"}},
+    {"an unknown role",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--roles", "wieght=label"),
+     2,
+     {"wieght", "weight"}},
+    {"a split that is none",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--split", "80"),
+     2,
+     {"70:10:20"}},
+    {"a filter with a mistake",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--where", "stars >="),
+     2,
+     {"where"}},
+    {"a filter on no such column",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--where", "labl = 1"),
+     2,
+     {"labl", "label"}},
+    {"a filter that keeps nothing",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--where", "label = 7"),
+     2,
+     {"--where"}},
     {"a missing column at predict", "txt\na b\n", 0, ARGV("predict", "m.souk", "bad.csv"), 2, {"text"}},
     {"a model file that is none", "text,label\n" ROWS20, 0, ARGV("predict", "bad.csv", "reviews.csv"), 2, {"bad.csv"}},
     {"a folder as data", NULL, 0, ARGV("train", ".", "--target", "label"), 2, {"."}},
-    {"a folder that is not there for the model", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--out", "nowhere/m.souk"), 1, {"nowhere"}},
-    {"no such weight column", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--roles", "weight=weigth"), 2, {"weigth"}},
+    {"a folder that is not there for the model",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--out", "nowhere/m.souk"),
+     1,
+     {"nowhere"}},
+    {"no such weight column",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--roles", "weight=weigth"),
+     2,
+     {"weigth"}},
     {"--resume without --out", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--resume"), 2, {"--out"}},
 };
 
@@ -173,8 +245,11 @@ static void test_bad_input(void **state) {
         program_run r = program_run_env(NULL, NULL, m->argv);
         bool good = r.status == m->status && r.err_len > 0;
         for (int s = 0; s < 3 && m->says[s]; s++) good &= strstr(r.err, m->says[s]) != NULL;
-        if (good) right++;
-        else print_message("%s: exit %d (want %d), says: %s", m->what, r.status, m->status, r.err_len ? r.err : "nothing\n");
+        if (good)
+            right++;
+        else
+            print_message("%s: exit %d (want %d), says: %s", m->what, r.status, m->status,
+                          r.err_len ? r.err : "nothing\n");
         program_clear(&r);
     }
     print_message("bad input: %zu of %zu mistakes named\n", right, n);
@@ -193,7 +268,8 @@ static void test_large_field(void **state) {
     assert_int_equal(r.status, 2);
     assert_non_null(strstr(r.err, "large.csv:22"));
     program_clear(&r);
-    r = PROGRAM("train", "large.csv", "--target", "label", "--max-bad", "0.2", "--config", "tiny.yaml", "--rejects", "rejected.jsonl");
+    r = PROGRAM("train", "large.csv", "--target", "label", "--max-bad", "0.2", "--config", "tiny.yaml", "--rejects",
+                "rejected.jsonl");
     assert_int_equal(r.status, 0);
     program_clear(&r);
     size_t n;
@@ -233,7 +309,9 @@ static void test_damaged_model(void **state) {
 
 static void test_interrupt(void **state) {
     (void)state;
-    const char *const argv[] = {"souk", "train", "reviews.csv", "--config", "tiny.yaml", "--set", "trainer.epochs=100000", "--out", "i.souk", NULL};
+    const char *const argv[] = {"souk",      "train", "reviews.csv",           "--config",
+                                "tiny.yaml", "--set", "trainer.epochs=100000", "--out",
+                                "i.souk",    NULL};
     int out = open("/dev/null", O_RDWR);
     int err[2];
     assert_int_equal(pipe(err), 0);
@@ -241,7 +319,7 @@ static void test_interrupt(void **state) {
     close(err[1]);
     char seen[8192];
     size_t n = 0;
-    ssize_t got;   /* the first finished epoch is announced: now it is training */
+    ssize_t got; /* the first finished epoch is announced: now it is training */
     while (n < sizeof seen - 1 && (got = read(err[0], seen + n, sizeof seen - 1 - n)) > 0) {
         n += (size_t)got;
         seen[n] = 0;
@@ -257,17 +335,23 @@ static void test_interrupt(void **state) {
     assert_int_equal(WEXITSTATUS(status), 130);
     assert_int_equal(access("i.souk.ckpt", F_OK), 0);
     assert_int_not_equal(access("i.souk", F_OK), 0);
-    program_run r = PROGRAM("train", "reviews.csv", "--config", "tiny.yaml", "--set", "trainer.epochs=3", "--out", "i.souk", "--resume");
-    assert_int_equal(r.status, 2);   /* another spec: refused, with the reason */
+    program_run r = PROGRAM("train", "reviews.csv", "--config", "tiny.yaml", "--set", "trainer.epochs=3", "--out",
+                            "i.souk", "--resume");
+    assert_int_equal(r.status, 2); /* another spec: refused, with the reason */
     assert_non_null(strstr(r.err, "i.souk.ckpt"));
     program_clear(&r);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_train_evaluate_predict), cmocka_unit_test(test_no_config), cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_inspect_doctor_help),    cmocka_unit_test(test_bad_input), cmocka_unit_test(test_large_field),
-        cmocka_unit_test(test_damaged_model),          cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_train_evaluate_predict),
+        cmocka_unit_test(test_no_config),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_inspect_doctor_help),
+        cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_large_field),
+        cmocka_unit_test(test_damaged_model),
+        cmocka_unit_test(test_interrupt),
     };
     return cmocka_run_group_tests_name("cli", tests, setup, NULL);
 }

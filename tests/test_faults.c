@@ -1,5 +1,5 @@
-/* test_faults.c - each allocation and each file call of a small train, save and predict failing in turn, once and for ever, and a real full
- * disk: a clear error, no leak, and the earlier model as it was. Prints N of N. */
+/* test_faults.c - each allocation and each file call of a small train, save and predict failing in turn, once and for
+ * ever, and a real full disk: a clear error, no leak, and the earlier model as it was. Prints N of N. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,13 +12,13 @@
 #include "fault.h"
 #include "program.h"
 
-static const char yaml[] =
-    "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: {num_words: 50, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 8}}\n"
-    "    encoder: {type: lstm, embedding_size: 4, units: 4}\n"
-    "output_features:\n  - {name: label, type: binary}\n"
-    "trainer: {epochs: 1, batch_size: 32}\n";
+static const char yaml[] = "input_features:\n  - name: text\n    type: text\n    preprocessing: {tokenizer: "
+                           "{num_words: 50, oov_token: \"<OOV>\"}, pad_sequences: {maxlen: 8}}\n"
+                           "    encoder: {type: lstm, embedding_size: 4, units: 4}\n"
+                           "output_features:\n  - {name: label, type: binary}\n"
+                           "trainer: {epochs: 1, batch_size: 32}\n";
 
-static char *good;          /* bytes of the earlier model */
+static char *good; /* bytes of the earlier model */
 static size_t good_size;
 
 static souk_status train(void *context, souk_error *err) {
@@ -128,7 +128,8 @@ static void test_predict_files(void **state) {
     fault_loop_files("load and predict", predict, check_model, NULL);
 }
 
-/* A file system of 64 kB, really full. Needs the right to mount; elsewhere /dev/full stands in, and the test says so. */
+/* A file system of 64 kB, really full. Needs the right to mount; elsewhere /dev/full stands in, and the test says so.
+ */
 static void test_full_disk(void **state) {
     (void)state;
     souk_error err = {0};
@@ -141,13 +142,15 @@ static void test_full_disk(void **state) {
         souk_predict_options o = souk_predict_options_default();
         o.out = "-";
         souk_model_free(m);
-        program_run r = program_run_env(NULL, NULL, (const char *const[]){"souk", "train", "reviews.csv", "--target", "label", "--out", "/dev/full", NULL});
+        program_run r = program_run_env(
+            NULL, NULL,
+            (const char *const[]){"souk", "train", "reviews.csv", "--target", "label", "--out", "/dev/full", NULL});
         assert_int_not_equal(r.status, 0);
         program_clear(&r);
         return;
     }
     file_write("small/f.souk", good, good_size);
-    size_t fill = 64 * 1024 - good_size - 8192;   /* leaves less than a model */
+    size_t fill = 64 * 1024 - good_size - 8192; /* leaves less than a model */
     char *zeros = calloc(1, fill);
     file_write("small/filler", zeros, fill);
     free(zeros);
@@ -170,7 +173,8 @@ static void test_full_disk(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_train_files), cmocka_unit_test(test_predict_files), cmocka_unit_test(test_train_alloc),
-                                       cmocka_unit_test(test_predict_alloc), cmocka_unit_test(test_full_disk)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_train_files), cmocka_unit_test(test_predict_files),
+                                       cmocka_unit_test(test_train_alloc), cmocka_unit_test(test_predict_alloc),
+                                       cmocka_unit_test(test_full_disk)};
     return cmocka_run_group_tests_name("faults", tests, setup, teardown);
 }

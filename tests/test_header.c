@@ -1,5 +1,5 @@
-/* test_header.c - the public header compiles alone, as C17 here and as C++17 by the compiler that the build names; the settings table that it
- * shows is complete. */
+/* test_header.c - the public header compiles alone, as C17 here and as C++17 by the compiler that the build names; the
+ * settings table that it shows is complete. */
 #include "souk.h"
 
 #include <stdarg.h>
@@ -10,8 +10,11 @@
 
 static void test_cpp(void **state) {
     (void)state;
-    assert_int_equal(system("c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ '" SOUK_SOURCE_DIR "/include/souk.h'"), 0);
-    assert_int_equal(system("cc -std=c17 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c '" SOUK_SOURCE_DIR "/include/souk.h'"), 0);
+    assert_int_equal(
+        system("c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -x c++ '" SOUK_SOURCE_DIR "/include/souk.h'"), 0);
+    assert_int_equal(
+        system("cc -std=c17 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c '" SOUK_SOURCE_DIR "/include/souk.h'"),
+        0);
 }
 
 static void test_statuses(void **state) {
@@ -31,7 +34,9 @@ static void test_settings(void **state) {
         assert_true(s->name && *s->name && s->help && *s->help && s->type && s->commands && s->value && s->range);
         commands += s->kind == SOUK_SETTING_COMMAND;
         keys += s->kind == SOUK_SETTING_KEY;
-        for (size_t j = 0; j < i; j++) assert_false(souk_setting_at(j)->kind == s->kind && !strcmp(souk_setting_at(j)->name, s->name) && !strcmp(souk_setting_at(j)->commands, s->commands));
+        for (size_t j = 0; j < i; j++)
+            assert_false(souk_setting_at(j)->kind == s->kind && !strcmp(souk_setting_at(j)->name, s->name) &&
+                         !strcmp(souk_setting_at(j)->commands, s->commands));
     }
     assert_null(souk_setting_at(n));
     assert_true(commands >= 7);
@@ -39,6 +44,7 @@ static void test_settings(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cpp), cmocka_unit_test(test_statuses), cmocka_unit_test(test_settings)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cpp), cmocka_unit_test(test_statuses),
+                                       cmocka_unit_test(test_settings)};
     return cmocka_run_group_tests_name("header", tests, NULL, NULL);
 }

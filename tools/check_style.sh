@@ -45,7 +45,7 @@ function ban(names, except, why,   n, i, word) {
 BEGIN {
     ban("strcpy strcat sprintf vsprintf gets stpcpy", "", "writes without a bound (buf, snprintf or memcpy)")
     ban("atoi atol atoll atof", "", "takes anything for a number (num_parse_int64, num_parse_double)")
-    ban("strtod strtof strtold strtod_l scanf", "^src/base/num\\.c$", "follows the locale (num_parse_double)")
+    ban("strtod strtof strtold strtod_l scanf", "^src/(base/num\\.c|cli/)", "follows the locale (num_parse_double)")
     ban("rand srand random drand48", "", "has hidden state (rng)")
     ban("setlocale localeconv strtok longjmp setjmp system", "", "reaches beyond the caller")
     ban("exit _exit abort printf vprintf fprintf vfprintf puts putchar fputs perror", "^src/cli/", "belongs to the program, not to the library")

@@ -1,7 +1,8 @@
-/* api.c - the public functions over tables and models. They translate nothing: options go down as they are, errors come up as they are.
+/* api.c - the public functions over tables and models. They translate nothing: options go down as they are, errors come
+ * up as they are.
  *
- * Every entry readies the kernel table. A souk_model adds to the model a small stock of scorers, so that many threads may predict with
- * one model at once and none of them plans twice. */
+ * Every entry readies the kernel table. A souk_model adds to the model a small stock of scorers, so that many threads
+ * may predict with one model at once and none of them plans twice. */
 #include <math.h>
 #include <string.h>
 
@@ -83,10 +84,13 @@ char *souk_doctor(void) {
 
 /* ---- training ---- */
 
-souk_table_options souk_table_options_default(void) { return (souk_table_options){.size = sizeof(souk_table_options), .decimal = '.', .max_bad = .01}; }
+souk_table_options souk_table_options_default(void) {
+    return (souk_table_options){.size = sizeof(souk_table_options), .decimal = '.', .max_bad = .01};
+}
 
 souk_train_options souk_train_options_default(void) {
-    return (souk_train_options){.size = sizeof(souk_train_options), .table = souk_table_options_default(), .seed = 1, .replicates = 1000};
+    return (souk_train_options){
+        .size = sizeof(souk_train_options), .table = souk_table_options_default(), .seed = 1, .replicates = 1000};
 }
 
 static souk_status wrap_model(model *m, souk_model **out, souk_error *err) {
@@ -118,7 +122,8 @@ static souk_status check_size(size_t size, size_t own, const char *what, souk_er
     return err_set(err, SOUK_USAGE, "%s was not made by its default function, or by another version of souk.h", what);
 }
 
-souk_status souk_train(const char *data, const souk_train_options *options, souk_model **model_out, souk_train_report **report, souk_error *err) {
+souk_status souk_train(const char *data, const souk_train_options *options, souk_model **model_out,
+                       souk_train_report **report, souk_error *err) {
     if (model_out) *model_out = NULL;
     if (report) *report = NULL;
     TRY(check_size(options->size, sizeof *options, "souk_train_options", err));
@@ -150,7 +155,9 @@ const char *souk_train_report_json(const souk_train_report *r) { return r->resul
 const char *souk_train_report_text(const souk_train_report *r) { return r->result.text.data; }
 const char *souk_train_report_history_csv(const souk_train_report *r) { return r->result.history_csv.data; }
 int64_t souk_train_report_epochs(const souk_train_report *r) { return r->result.history.n_epochs; }
-const souk_epoch *souk_train_report_epoch(const souk_train_report *r, int64_t i) { return i >= 0 && i < r->result.history.n_epochs ? &r->epochs[i] : NULL; }
+const souk_epoch *souk_train_report_epoch(const souk_train_report *r, int64_t i) {
+    return i >= 0 && i < r->result.history.n_epochs ? &r->epochs[i] : NULL;
+}
 
 souk_status souk_init(const char *data, const souk_train_options *options, char **yaml, souk_error *err) {
     buf out;
@@ -176,7 +183,9 @@ souk_status souk_model_load(const char *path, souk_model **out, souk_error *err)
     return status;
 }
 
-souk_status souk_model_save(const souk_model *m, const char *path, souk_error *err) { return model_save(m->model, path, err); }
+souk_status souk_model_save(const souk_model *m, const char *path, souk_error *err) {
+    return model_save(m->model, path, err);
+}
 
 void souk_model_free(souk_model *m) {
     if (!m) return;
@@ -198,18 +207,25 @@ souk_status souk_model_inspect(const souk_model *m, bool json, char **out, souk_
 }
 
 souk_evaluate_options souk_evaluate_options_default(void) {
-    return (souk_evaluate_options){.size = sizeof(souk_evaluate_options), .table = souk_table_options_default(), .threshold = NAN, .replicates = 1000, .seed = 1};
+    return (souk_evaluate_options){.size = sizeof(souk_evaluate_options),
+                                   .table = souk_table_options_default(),
+                                   .threshold = NAN,
+                                   .replicates = 1000,
+                                   .seed = 1};
 }
 
-souk_status souk_evaluate(const souk_model *m, const char *data, const souk_evaluate_options *options, souk_evaluation **out, souk_error *err) {
+souk_status souk_evaluate(const souk_model *m, const char *data, const souk_evaluate_options *options,
+                          souk_evaluation **out, souk_error *err) {
     *out = NULL;
     TRY(check_size(options->size, sizeof *options, "souk_evaluate_options", err));
     kern_init();
     souk_evaluation *e = mem_calloc(1, sizeof *e);
     if (!e) return err_nomem(err, "evaluating");
     souk_status status = evaluate_model(&e->e, m->model, data, options, err);
-    if (status == SOUK_OK) *out = e;
-    else mem_free(e);
+    if (status == SOUK_OK)
+        *out = e;
+    else
+        mem_free(e);
     return status;
 }
 
@@ -229,10 +245,12 @@ const char *souk_evaluation_json(const souk_evaluation *e) { return e->e.json.da
 const char *souk_evaluation_text(const souk_evaluation *e) { return e->e.text.data; }
 
 souk_predict_options souk_predict_options_default(void) {
-    return (souk_predict_options){.size = sizeof(souk_predict_options), .table = souk_table_options_default(), .threshold = NAN};
+    return (souk_predict_options){
+        .size = sizeof(souk_predict_options), .table = souk_table_options_default(), .threshold = NAN};
 }
 
-souk_status souk_predict(const souk_model *m, const char *data, const souk_predict_options *options, souk_predict_summary *summary, souk_error *err) {
+souk_status souk_predict(const souk_model *m, const char *data, const souk_predict_options *options,
+                         souk_predict_summary *summary, souk_error *err) {
     TRY(check_size(options->size, sizeof *options, "souk_predict_options", err));
     kern_init();
     return predict_stream(m->model, data, options, summary, err);
@@ -255,7 +273,7 @@ static void put_scorer(souk_model *m, scorer *s) {
 }
 
 souk_status souk_predict_texts(const souk_model *m, const char *const *texts, int64_t n, double *p, souk_error *err) {
-    souk_model *stock = (souk_model *)(uintptr_t)m;   /* the stock of scorers is not part of what const promises */
+    souk_model *stock = (souk_model *)(uintptr_t)m; /* the stock of scorers is not part of what const promises */
     scorer *s = take_scorer(stock);
     kern_init();
     if (!s) TRY(scorer_new(&s, m->model, err));
@@ -265,11 +283,15 @@ souk_status souk_predict_texts(const souk_model *m, const char *const *texts, in
 }
 
 int64_t souk_model_classes(const souk_model *m) { return pipeline_class_count(m->model->pipeline, 0); }
-const char *souk_model_class(const souk_model *m, int64_t i) { return i >= 0 && i < souk_model_classes(m) ? pipeline_class(m->model->pipeline, 0, i) : NULL; }
+const char *souk_model_class(const souk_model *m, int64_t i) {
+    return i >= 0 && i < souk_model_classes(m) ? pipeline_class(m->model->pipeline, 0, i) : NULL;
+}
 
 /* ---- text ---- */
 
-souk_tokenizer_options souk_tokenizer_options_default(void) { return (souk_tokenizer_options){.size = sizeof(souk_tokenizer_options), .lower = true, .split = " "}; }
+souk_tokenizer_options souk_tokenizer_options_default(void) {
+    return (souk_tokenizer_options){.size = sizeof(souk_tokenizer_options), .lower = true, .split = " "};
+}
 
 static souk_status wrap_tokenizer(tok_word *t, souk_tokenizer **out, souk_error *err) {
     *out = mem_calloc(1, sizeof **out);
@@ -281,7 +303,8 @@ static souk_status wrap_tokenizer(tok_word *t, souk_tokenizer **out, souk_error 
     return SOUK_OK;
 }
 
-souk_status souk_tokenizer_fit(souk_tokenizer **out, const souk_tokenizer_options *o, const char *const *texts, int64_t n, souk_error *err) {
+souk_status souk_tokenizer_fit(souk_tokenizer **out, const souk_tokenizer_options *o, const char *const *texts,
+                               int64_t n, souk_error *err) {
     *out = NULL;
     TRY(check_size(o->size, sizeof *o, "souk_tokenizer_options", err));
     tok_word_options options = tok_word_options_default();
@@ -310,7 +333,8 @@ void souk_tokenizer_free(souk_tokenizer *t) {
     mem_free(t);
 }
 
-souk_status souk_tokenizer_encode(const souk_tokenizer *t, const char *const *texts, int64_t n, int64_t maxlen, int32_t *ids, souk_error *err) {
+souk_status souk_tokenizer_encode(const souk_tokenizer *t, const char *const *texts, int64_t n, int64_t maxlen,
+                                  int32_t *ids, souk_error *err) {
     if (maxlen <= 0) return err_set(err, SOUK_USAGE, "maxlen must be at least 1");
     pad_options pad = {.maxlen = maxlen};
     tok_ids found = {0};

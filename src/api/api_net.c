@@ -13,14 +13,14 @@
 
 struct souk_net {
     net *net;
-    model *model;              /* parameters, spec of the trainer; NULL before the first fit or load */
+    model *model; /* parameters, spec of the trainer; NULL before the first fit or load */
     souk_loss loss[16];
     int n_losses;
-    scorer *scorer;            /* kept between predictions; dropped by fit and load */
-    pool *threads;             /* for large predictions; made by the first one */
+    scorer *scorer; /* kept between predictions; dropped by fit and load */
+    pool *threads;  /* for large predictions; made by the first one */
 };
 
-enum { POOL_ROWS = 256 };      /* predictions of fewer rows stay on the caller's thread */
+enum { POOL_ROWS = 256 }; /* predictions of fewer rows stay on the caller's thread */
 
 souk_net *souk_net_new(void) {
     souk_net *n = mem_calloc(1, sizeof *n);
@@ -51,21 +51,40 @@ void souk_net_free(souk_net *n) {
 /* ---- layers ---- */
 
 static gemm_act act_of(souk_activation a) {
-    static const gemm_act map[] = {GEMM_LINEAR, GEMM_RELU, GEMM_SIGMOID, GEMM_TANH, GEMM_GELU, GEMM_GELU_TANH, GEMM_SILU, GEMM_ELU, GEMM_SOFTPLUS, GEMM_LINEAR};
+    static const gemm_act map[] = {GEMM_LINEAR,    GEMM_RELU, GEMM_SIGMOID, GEMM_TANH,     GEMM_GELU,
+                                   GEMM_GELU_TANH, GEMM_SILU, GEMM_ELU,     GEMM_SOFTPLUS, GEMM_LINEAR};
     return (unsigned)a < sizeof map / sizeof *map ? map[a] : GEMM_LINEAR;
 }
 
-souk_tensor souk_input_ids(souk_net *n, const char *name, int64_t length) { return net_input(n->net, name, DT_I32, 1, &length); }
-souk_tensor souk_input_values(souk_net *n, const char *name, int64_t width) { return net_input(n->net, name, DT_REAL, 1, &width); }
-souk_tensor souk_embedding(souk_net *n, souk_tensor ids, int64_t vocabulary, int64_t width, bool mask_zero) { return net_embedding(n->net, NULL, ids, vocabulary, width, mask_zero); }
+souk_tensor souk_input_ids(souk_net *n, const char *name, int64_t length) {
+    return net_input(n->net, name, DT_I32, 1, &length);
+}
+souk_tensor souk_input_values(souk_net *n, const char *name, int64_t width) {
+    return net_input(n->net, name, DT_REAL, 1, &width);
+}
+souk_tensor souk_embedding(souk_net *n, souk_tensor ids, int64_t vocabulary, int64_t width, bool mask_zero) {
+    return net_embedding(n->net, NULL, ids, vocabulary, width, mask_zero);
+}
 
-souk_rnn_options souk_rnn_options_default(void) { return (souk_rnn_options){.size = sizeof(souk_rnn_options), .kind = SOUK_RNN_LSTM, .units = 32, .reset_after = true}; }
+souk_rnn_options souk_rnn_options_default(void) {
+    return (souk_rnn_options){
+        .size = sizeof(souk_rnn_options), .kind = SOUK_RNN_LSTM, .units = 32, .reset_after = true};
+}
 
 souk_tensor souk_rnn(souk_net *n, souk_tensor x, const souk_rnn_options *o) {
-    rnn_attr a = {.kind = o->kind == SOUK_RNN_LSTM ? RNN_LSTM : o->kind == SOUK_RNN_GRU ? RNN_GRU : RNN_SIMPLE,
-                  .units = o->units, .return_sequences = o->return_sequences, .go_backwards = o->go_backwards, .reset_after = o->reset_after,
-                  .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID, .dropout = (real)o->dropout, .recurrent_dropout = (real)o->recurrent_dropout};
-    return o->bidirectional ? net_bidirectional(n->net, NULL, x, &a, true, "concat") : net_rnn(n->net, NULL, x, &a, true);
+    rnn_attr a = {.kind = o->kind == SOUK_RNN_LSTM  ? RNN_LSTM
+                          : o->kind == SOUK_RNN_GRU ? RNN_GRU
+                                                    : RNN_SIMPLE,
+                  .units = o->units,
+                  .return_sequences = o->return_sequences,
+                  .go_backwards = o->go_backwards,
+                  .reset_after = o->reset_after,
+                  .activation = GEMM_TANH,
+                  .recurrent_activation = GEMM_SIGMOID,
+                  .dropout = (real)o->dropout,
+                  .recurrent_dropout = (real)o->recurrent_dropout};
+    return o->bidirectional ? net_bidirectional(n->net, NULL, x, &a, true, "concat")
+                            : net_rnn(n->net, NULL, x, &a, true);
 }
 
 souk_tensor souk_lstm(souk_net *n, souk_tensor x, int64_t units) {
@@ -94,13 +113,18 @@ souk_tensor souk_global_max_pooling1d(souk_net *n, souk_tensor x) { return net_g
 souk_tensor souk_dropout(souk_net *n, souk_tensor x, double rate) { return net_dropout(n->net, NULL, x, rate); }
 souk_tensor souk_layer_normalization(souk_net *n, souk_tensor x) { return net_layer_norm(n->net, NULL, x, 1e-3); }
 souk_tensor souk_batch_normalization(souk_net *n, souk_tensor x) { return net_batch_norm(n->net, NULL, x, 1e-3, .99); }
-souk_tensor souk_concatenate(souk_net *n, int count, const souk_tensor *x) { return net_concat(n->net, NULL, count, x); }
+souk_tensor souk_concatenate(souk_net *n, int count, const souk_tensor *x) {
+    return net_concat(n->net, NULL, count, x);
+}
 souk_tensor souk_add(souk_net *n, souk_tensor a, souk_tensor b) { return net_add(n->net, NULL, a, b); }
 souk_tensor souk_flatten(souk_net *n, souk_tensor x) { return net_flatten(n->net, NULL, x); }
 
 void souk_output(souk_net *n, const char *name, souk_tensor prediction, souk_loss loss) {
     static const loss_kind kinds[] = {LOSS_BCE, LOSS_CE, LOSS_MSE, LOSS_MAE, LOSS_HUBER, LOSS_FOCAL};
-    loss_attr a = {.kind = (unsigned)loss < sizeof kinds / sizeof *kinds ? kinds[loss] : LOSS_MSE, .delta = 1, .gamma = 2, .alpha = (real)-1};
+    loss_attr a = {.kind = (unsigned)loss < sizeof kinds / sizeof *kinds ? kinds[loss] : LOSS_MSE,
+                   .delta = 1,
+                   .gamma = 2,
+                   .alpha = (real)-1};
     net_output(n->net, name, prediction, &a, 1, loss == SOUK_SPARSE_CATEGORICAL_CROSSENTROPY);
     if (n->n_losses < 16) n->loss[n->n_losses++] = loss;
 }
@@ -124,7 +148,7 @@ static souk_status make_spec(const souk_net *n, const souk_fit_options *o, spec 
     json_begin(&w, &text, false);
     json_object(&w);
     json_key(&w, "input_features");
-    json_put_raw(&w, "[{\"name\":\"x\",\"type\":\"number\"}]");   /* arrays come encoded: the net has its own inputs */
+    json_put_raw(&w, "[{\"name\":\"x\",\"type\":\"number\"}]"); /* arrays come encoded: the net has its own inputs */
     json_key(&w, "output_features");
     json_array(&w);
     for (int i = 0; i < n->n_losses; i++) {
@@ -194,7 +218,7 @@ static souk_status need_model(souk_net *n, const souk_fit_options *o, souk_error
     if (n->n_losses == 0) return err_set(err, SOUK_USAGE, "the net has no output: call souk_output before fitting");
     spec *s = NULL;
     TRY(make_spec(n, o, &s, err));
-    if (n->model) {   /* fitted before: new settings, the same weights */
+    if (n->model) { /* fitted before: new settings, the same weights */
         spec_free(n->model->spec);
         n->model->spec = s;
         return SOUK_OK;
@@ -219,16 +243,19 @@ static souk_status need_model(souk_net *n, const souk_fit_options *o, souk_error
 /* ---- arrays as a dataset; everything but the descriptions is borrowed ---- */
 
 /* An id outside its embedding table is found here, not in a kernel. */
-static souk_status check_ids(const souk_net *n, int input, const dataset_array *a, int64_t first, int64_t rows, souk_error *err) {
+static souk_status check_ids(const souk_net *n, int input, const dataset_array *a, int64_t first, int64_t rows,
+                             souk_error *err) {
     int64_t limit = a->is_ids ? net_input_vocabulary(n->net, input) : -1;
     for (int64_t j = 0; limit >= 0 && j < rows * a->width; j++)
         if (a->ids[j] < 0 || a->ids[j] >= limit)
-            return err_set(err, SOUK_INPUT, "input \"%s\": row %lld holds the id %d, and the embedding has %lld rows", net_input_name(n->net, input),
-                           (long long)(first + j / a->width), (int)a->ids[j], (long long)limit);
+            return err_set(err, SOUK_INPUT, "input \"%s\": row %lld holds the id %d, and the embedding has %lld rows",
+                           net_input_name(n->net, input), (long long)(first + j / a->width), (int)a->ids[j],
+                           (long long)limit);
     return SOUK_OK;
 }
 
-static souk_status make_dataset(const souk_net *n, int64_t first, int64_t rows, const souk_array *inputs, const souk_array *targets, dataset *d, souk_error *err) {
+static souk_status make_dataset(const souk_net *n, int64_t first, int64_t rows, const souk_array *inputs,
+                                const souk_array *targets, dataset *d, souk_error *err) {
     int n_in = net_inputs(n->net), n_out = targets ? net_outputs(n->net) : 0;
     memset(d, 0, sizeof *d);
     d->n = rows;
@@ -244,7 +271,8 @@ static souk_status make_dataset(const souk_net *n, int64_t first, int64_t rows, 
         a->width = net_input_width(n->net, i);
         a->is_ids = inputs[i].ids != NULL;
         if (a->is_ids != net_input_is_ids(n->net, i))
-            return err_set(err, SOUK_USAGE, "input \"%s\" takes %s", net_input_name(n->net, i), a->is_ids ? "values, and ids were given" : "ids, and none were given");
+            return err_set(err, SOUK_USAGE, "input \"%s\" takes %s", net_input_name(n->net, i),
+                           a->is_ids ? "values, and ids were given" : "ids, and none were given");
         a->ids = inputs[i].ids ? (int32_t *)(uintptr_t)inputs[i].ids + first * a->width : NULL;
         a->values = inputs[i].values ? (float *)(uintptr_t)inputs[i].values + first * a->width : NULL;
         TRY(check_ids(n, i, a, first, rows, err));
@@ -255,12 +283,14 @@ static souk_status make_dataset(const souk_net *n, int64_t first, int64_t rows, 
         a->width = class_target ? 1 : net_output_width(n->net, i);
         a->is_ids = class_target;
         if (class_target ? !targets[i].ids : !targets[i].values)
-            return err_set(err, SOUK_USAGE, "output \"%s\" needs its targets as %s", net_output_name(n->net, i), class_target ? "ids (class numbers)" : "values");
+            return err_set(err, SOUK_USAGE, "output \"%s\" needs its targets as %s", net_output_name(n->net, i),
+                           class_target ? "ids (class numbers)" : "values");
         a->ids = class_target ? (int32_t *)(uintptr_t)targets[i].ids + first : NULL;
         a->values = class_target ? NULL : (float *)(uintptr_t)targets[i].values + first * a->width;
         for (int64_t j = 0; class_target && j < rows; j++)
             if (a->ids[j] < 0 || a->ids[j] >= net_output_width(n->net, i))
-                return err_set(err, SOUK_INPUT, "output \"%s\": row %lld has the class %d of %lld", net_output_name(n->net, i), (long long)(first + j), (int)a->ids[j],
+                return err_set(err, SOUK_INPUT, "output \"%s\": row %lld has the class %d of %lld",
+                               net_output_name(n->net, i), (long long)(first + j), (int)a->ids[j],
                                (long long)net_output_width(n->net, i));
     }
     return SOUK_OK;
@@ -274,7 +304,10 @@ static void drop_dataset(dataset *d) {
 
 /* ---- fit and predict ---- */
 
-souk_fit_options souk_fit_options_default(void) { return (souk_fit_options){.size = sizeof(souk_fit_options), .epochs = 10, .batch_size = 32, .optimizer = "adam", .seed = 1}; }
+souk_fit_options souk_fit_options_default(void) {
+    return (souk_fit_options){
+        .size = sizeof(souk_fit_options), .epochs = 10, .batch_size = 32, .optimizer = "adam", .seed = 1};
+}
 
 typedef struct fit_context {
     const souk_fit_options *o;
@@ -283,8 +316,15 @@ typedef struct fit_context {
 static bool forward(void *context, const train_progress *p) {
     const souk_fit_options *o = ((fit_context *)context)->o;
     souk_epoch epoch;
-    souk_progress q = {.phase = "train", .epoch = p->epoch, .epochs = p->epochs, .step = p->step, .steps = p->steps, .rows_per_second = p->rows_per_second,
-                       .seconds_left = p->seconds_left, .loss = p->loss, .accuracy = p->accuracy};
+    souk_progress q = {.phase = "train",
+                       .epoch = p->epoch,
+                       .epochs = p->epochs,
+                       .step = p->step,
+                       .steps = p->steps,
+                       .rows_per_second = p->rows_per_second,
+                       .seconds_left = p->seconds_left,
+                       .loss = p->loss,
+                       .accuracy = p->accuracy};
     if (p->finished) {
         recipe_epoch(&epoch, p->finished);
         q.finished = &epoch;
@@ -292,29 +332,39 @@ static bool forward(void *context, const train_progress *p) {
     return o->progress(o->context, &q);
 }
 
-static souk_status fit(souk_net *n, const dataset *train, const dataset *valid, const souk_fit_options *o, souk_epoch *history, int64_t *done, souk_error *err) {
+static souk_status fit(souk_net *n, const dataset *train, const dataset *valid, const souk_fit_options *o,
+                       souk_epoch *history, int64_t *done, souk_error *err) {
     fit_context context = {o};
     pool *threads = pool_new(o->threads);
     if (!threads) return err_nomem(err, "starting threads");
-    train_options options = {.seed = o->seed, .pool = threads, .fingerprint = "", .progress = o->progress ? forward : NULL, .context = &context};
+    train_options options = {.seed = o->seed,
+                             .pool = threads,
+                             .fingerprint = "",
+                             .progress = o->progress ? forward : NULL,
+                             .context = &context};
     train_result result = {0};
     souk_status status = train_fit(n->model, train, valid, &options, &result, err);
-    for (int64_t i = 0; status == SOUK_OK && history && i < result.n_epochs && i < o->epochs; i++) recipe_epoch(&history[i], &result.history[i]);
+    for (int64_t i = 0; status == SOUK_OK && history && i < result.n_epochs && i < o->epochs; i++)
+        recipe_epoch(&history[i], &result.history[i]);
     if (status == SOUK_OK && done) *done = result.n_epochs;
     train_result_clear(&result);
     pool_free(threads);
     return status;
 }
 
-souk_status souk_net_fit(souk_net *n, int64_t rows, const souk_array *inputs, const souk_array *targets, const souk_fit_options *o, souk_epoch *history,
-                         int64_t *epochs_done, souk_error *err) {
+souk_status souk_net_fit(souk_net *n, int64_t rows, const souk_array *inputs, const souk_array *targets,
+                         const souk_fit_options *o, souk_epoch *history, int64_t *epochs_done, souk_error *err) {
     if (epochs_done) *epochs_done = 0;
-    if (o->size != sizeof *o) return err_set(err, SOUK_USAGE, "souk_fit_options was not made by its default function, or by another version of souk.h");
+    if (o->size != sizeof *o)
+        return err_set(err, SOUK_USAGE,
+                       "souk_fit_options was not made by its default function, or by another version of souk.h");
     if (rows < 1) return err_set(err, SOUK_INPUT, "there are no rows to fit");
-    if (!(o->validation_split >= 0 && o->validation_split < 1)) return err_set(err, SOUK_USAGE, "validation_split is a share from 0 up to, but not including, 1");
+    if (!(o->validation_split >= 0 && o->validation_split < 1))
+        return err_set(err, SOUK_USAGE, "validation_split is a share from 0 up to, but not including, 1");
     kern_init();
     TRY(need_model(n, o, err));
-    int64_t n_train = o->n_validation ? rows : (int64_t)floor((double)rows * (1 - o->validation_split)), n_valid = o->n_validation ? o->n_validation : rows - n_train;
+    int64_t n_train = o->n_validation ? rows : (int64_t)floor((double)rows * (1 - o->validation_split)),
+            n_valid = o->n_validation ? o->n_validation : rows - n_train;
     dataset train, valid;
     memset(&valid, 0, sizeof valid);
     souk_status status = make_dataset(n, 0, n_train, inputs, targets, &train, err);
@@ -334,8 +384,10 @@ souk_status souk_net_predict(souk_net *n, int64_t rows, const souk_array *inputs
     dataset d;
     souk_status status = make_dataset(n, 0, rows, inputs, NULL, &d, err);
     if (status == SOUK_OK && !n->scorer) status = scorer_new(&n->scorer, n->model, err);
-    if (status == SOUK_OK && rows >= POOL_ROWS && !n->threads && !(n->threads = pool_new(0))) status = err_nomem(err, "starting threads");
-    if (status == SOUK_OK) status = scorer_run(n->scorer, &d, 0, rows, 0, p, rows >= POOL_ROWS ? n->threads : NULL, err);
+    if (status == SOUK_OK && rows >= POOL_ROWS && !n->threads && !(n->threads = pool_new(0)))
+        status = err_nomem(err, "starting threads");
+    if (status == SOUK_OK)
+        status = scorer_run(n->scorer, &d, 0, rows, 0, p, rows >= POOL_ROWS ? n->threads : NULL, err);
     drop_dataset(&d);
     return status;
 }
@@ -363,7 +415,8 @@ souk_status souk_net_save_weights(const souk_net *n, const char *path, souk_erro
     for (int i = 0; status == SOUK_OK && i < n->model->n_params; i++) {
         const param_def *d = net_param(n->net, i);
         const char *name = arena_printf(&names, "w/%s", d->name);
-        status = name ? model_writer_tensor(w, name, FILE_F32, d->rank, d->d, n->model->params[i], err) : err_nomem(err, "saving weights");
+        status = name ? model_writer_tensor(w, name, FILE_F32, d->rank, d->d, n->model->params[i], err)
+                      : err_nomem(err, "saving weights");
     }
     if (status == SOUK_OK) status = model_writer_save(w, path, err);
     model_writer_free(w);

@@ -1,4 +1,5 @@
-/* args.c - the command line against the settings table. One loop for every command: what is not in the table is not an option. */
+/* args.c - the command line against the settings table. One loop for every command: what is not in the table is not an
+ * option. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,9 @@ static const char *nearest(const char *word, souk_setting_kind kind, const char 
 static const souk_setting *find(const char *name, size_t n, souk_setting_kind kind, const char *command) {
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
-        if (s->kind == kind && strlen(s->name) == n && !strncmp(s->name, name, n) && (kind == SOUK_SETTING_COMMAND || takes(s, command))) return s;
+        if (s->kind == kind && strlen(s->name) == n && !strncmp(s->name, name, n) &&
+            (kind == SOUK_SETTING_COMMAND || takes(s, command)))
+            return s;
     }
     return NULL;
 }
@@ -63,9 +66,12 @@ static const souk_setting *find(const char *name, size_t n, souk_setting_kind ki
 static int unknown(const char *what, const char *word, souk_setting_kind kind, const char *command) {
     const char *near = nearest(word, kind, command);
     fprintf(stderr, "souk: unknown %s \"%s\"", what, word);
-    if (near) fprintf(stderr, ": did you mean \"%s\"?\n", near);
-    else if (command) fprintf(stderr, ": `souk help %s` lists what it takes\n", command);
-    else fprintf(stderr, ": `souk help` lists the commands\n");
+    if (near)
+        fprintf(stderr, ": did you mean \"%s\"?\n", near);
+    else if (command)
+        fprintf(stderr, ": `souk help %s` lists what it takes\n", command);
+    else
+        fprintf(stderr, ": `souk help` lists the commands\n");
     return 2;
 }
 
@@ -145,7 +151,8 @@ static int parse_option(args *a, int argc, char **argv, int *i) {
 int args_parse(args *a, int argc, char **argv) {
     memset(a, 0, sizeof *a);
     a->command = argv[1];
-    if (!find(a->command, strlen(a->command), SOUK_SETTING_COMMAND, NULL)) return unknown("command", a->command, SOUK_SETTING_COMMAND, NULL);
+    if (!find(a->command, strlen(a->command), SOUK_SETTING_COMMAND, NULL))
+        return unknown("command", a->command, SOUK_SETTING_COMMAND, NULL);
     bool options = true;
     for (int i = 2; i < argc; i++) {
         const char *word = argv[i];
@@ -193,7 +200,11 @@ const char *const *args_all(const args *a, const char *name) {
 int args_need(const args *a, int n) {
     const souk_setting *c = find(a->command, strlen(a->command), SOUK_SETTING_COMMAND, NULL);
     if (a->n_positional == n) return 0;
-    if (a->n_positional < n) fprintf(stderr, "souk: %s needs %s\nusage: souk %s %s [options]; `souk help %s` explains them\n", c->name, c->type, c->name, c->type, c->name);
-    else fprintf(stderr, "souk: %s takes %s, and \"%s\" is one too many: put a pattern with wildcards in quotes\n", c->name, c->type, a->positional[n]);
+    if (a->n_positional < n)
+        fprintf(stderr, "souk: %s needs %s\nusage: souk %s %s [options]; `souk help %s` explains them\n", c->name,
+                c->type, c->name, c->type, c->name);
+    else
+        fprintf(stderr, "souk: %s takes %s, and \"%s\" is one too many: put a pattern with wildcards in quotes\n",
+                c->name, c->type, a->positional[n]);
     return 2;
 }

@@ -11,18 +11,22 @@ typedef struct args {
     const char *command;
     const char *positional[POSITIONAL_MAX];
     int n_positional;
-    struct { const souk_setting *setting; const char *value; } given[ARGS_MAX];
+    struct {
+        const souk_setting *setting;
+        const char *value;
+    } given[ARGS_MAX];
     int n_given;
 } args;
 
-/* Parses against the settings table: unknown commands and options name the nearest known one, values are checked by type.
- * Returns 0, or 2 after a message on standard error. */
+/* Parses against the settings table: unknown commands and options name the nearest known one, values are checked by
+ * type. Returns 0, or 2 after a message on standard error. */
 int args_parse(args *a, int argc, char **argv);
 bool args_flag(const args *a, const char *name);
-const char *args_text(const args *a, const char *name);              /* NULL: not given */
+const char *args_text(const args *a, const char *name); /* NULL: not given */
 int64_t args_int(const args *a, const char *name, int64_t fallback);
 double args_number(const args *a, const char *name, double fallback);
-/* All values of an option that may be repeated, NULL-terminated; NULL when none was given. Lives as long as the process. */
+/* All values of an option that may be repeated, NULL-terminated; NULL when none was given. Lives as long as the
+ * process. */
 const char *const *args_all(const args *a, const char *name);
 /* 0, or 2 after a message when the number of positional arguments is not what the command takes. */
 int args_need(const args *a, int n);
@@ -35,7 +39,7 @@ int cli_fail(const souk_error *err);
 int cli_write(const char *path, const char *text);
 
 /* progress.c */
-void progress_begin(bool quiet);                                     /* also takes over SIGINT */
+void progress_begin(bool quiet); /* also takes over SIGINT */
 bool progress_show(void *context, const souk_progress *p);
 
 int cmd_train(const args *a);
@@ -45,6 +49,6 @@ int cmd_inspect(const args *a);
 int cmd_init(const args *a);
 int cmd_doctor(const args *a);
 int cmd_help(const args *a);
-int help_command(const char *command);                               /* NULL: the overview */
+int help_command(const char *command); /* NULL: the overview */
 
 #endif

@@ -39,14 +39,20 @@ int cmd_train(const args *a) {
     if (args_need(a, 1) || training_options(a, &o)) return 2;
     progress_begin(args_flag(a, "--quiet"));
     if (souk_train(a->positional[0], &o, NULL, &report, &err) != SOUK_OK) {
-        if (err.code == SOUK_INTERRUPTED && o.out) fprintf(stderr, "souk: interrupted; the same command with --resume goes on from %s.ckpt\n", o.out);
-        else cli_fail(&err);
+        if (err.code == SOUK_INTERRUPTED && o.out)
+            fprintf(stderr, "souk: interrupted; the same command with --resume goes on from %s.ckpt\n", o.out);
+        else
+            cli_fail(&err);
         return souk_status_exit(err.code);
     }
     const char *history = args_text(a, "--history");
-    int status = history ? cli_write(history, ends_with(history, ".json") ? souk_train_report_json(report) : souk_train_report_history_csv(report)) : 0;
-    if (args_flag(a, "--json")) status |= cli_write(NULL, souk_train_report_json(report)) | cli_write(NULL, "\n");
-    else status |= cli_write(NULL, souk_train_report_text(report));
+    int status = history ? cli_write(history, ends_with(history, ".json") ? souk_train_report_json(report)
+                                                                          : souk_train_report_history_csv(report))
+                         : 0;
+    if (args_flag(a, "--json"))
+        status |= cli_write(NULL, souk_train_report_json(report)) | cli_write(NULL, "\n");
+    else
+        status |= cli_write(NULL, souk_train_report_text(report));
     souk_train_report_free(report);
     return status;
 }

@@ -17,9 +17,12 @@ int cmd_evaluate(const args *a) {
     o.threads = (int)args_int(a, "--threads", 0);
     if (souk_model_load(a->positional[0], &model, &err) != SOUK_OK) return cli_fail(&err);
     int status = 0;
-    if (souk_evaluate(model, a->positional[1], &o, &e, &err) != SOUK_OK) status = cli_fail(&err);
-    else if (args_flag(a, "--json")) status = cli_write(NULL, souk_evaluation_json(e)) | cli_write(NULL, "\n");
-    else status = cli_write(NULL, souk_evaluation_text(e));
+    if (souk_evaluate(model, a->positional[1], &o, &e, &err) != SOUK_OK)
+        status = cli_fail(&err);
+    else if (args_flag(a, "--json"))
+        status = cli_write(NULL, souk_evaluation_json(e)) | cli_write(NULL, "\n");
+    else
+        status = cli_write(NULL, souk_evaluation_text(e));
     souk_evaluation_free(e);
     souk_model_free(model);
     return status;
@@ -39,9 +42,14 @@ int cmd_predict(const args *a) {
     if (json && !to_file) o.as = "json";
     if (souk_model_load(a->positional[0], &model, &err) != SOUK_OK) return cli_fail(&err);
     int status = 0;
-    if (souk_predict(model, a->positional[1], &o, &s, &err) != SOUK_OK) status = cli_fail(&err);
-    else if (to_file && json) printf("{\"out\": \"%s\", \"rows\": %lld, \"rejected\": %lld, \"seconds\": %.3f}\n", o.out, (long long)s.rows, (long long)s.rejected, s.seconds);
-    else if (!args_flag(a, "--quiet") && to_file) fprintf(stderr, "%s: %lld rows in %.2f s, %lld rejected\n", o.out, (long long)s.rows, s.seconds, (long long)s.rejected);
+    if (souk_predict(model, a->positional[1], &o, &s, &err) != SOUK_OK)
+        status = cli_fail(&err);
+    else if (to_file && json)
+        printf("{\"out\": \"%s\", \"rows\": %lld, \"rejected\": %lld, \"seconds\": %.3f}\n", o.out, (long long)s.rows,
+               (long long)s.rejected, s.seconds);
+    else if (!args_flag(a, "--quiet") && to_file)
+        fprintf(stderr, "%s: %lld rows in %.2f s, %lld rejected\n", o.out, (long long)s.rows, s.seconds,
+                (long long)s.rejected);
     souk_model_free(model);
     return status;
 }
@@ -52,7 +60,8 @@ int cmd_inspect(const args *a) {
     char *text = NULL;
     if (args_need(a, 1)) return 2;
     if (souk_model_load(a->positional[0], &model, &err) != SOUK_OK) return cli_fail(&err);
-    int status = souk_model_inspect(model, args_flag(a, "--json"), &text, &err) == SOUK_OK ? cli_write(NULL, text) : cli_fail(&err);
+    int status = souk_model_inspect(model, args_flag(a, "--json"), &text, &err) == SOUK_OK ? cli_write(NULL, text)
+                                                                                           : cli_fail(&err);
     souk_free(text);
     souk_model_free(model);
     return status;

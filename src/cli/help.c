@@ -42,8 +42,10 @@ static void wrapped(const char *text, int column) {
 
 static void print_option(const souk_setting *s) {
     char head[96];
-    if (!strcmp(s->type, "flag")) snprintf(head, sizeof head, "%s", s->name);
-    else snprintf(head, sizeof head, "%s %s", s->name, strchr(s->type, '|') ? s->type : s->type);
+    if (!strcmp(s->type, "flag"))
+        snprintf(head, sizeof head, "%s", s->name);
+    else
+        snprintf(head, sizeof head, "%s %s", s->name, strchr(s->type, '|') ? s->type : s->type);
     printf("  %-28s", head);
     if (strlen(head) > 27) printf("\n%*s", 30, "");
     wrapped(s->help, 30);
@@ -51,7 +53,8 @@ static void print_option(const souk_setting *s) {
 }
 
 static int overview(void) {
-    printf("souk %s: deep learning for marketing decisions, on your own machine\n\nusage: souk COMMAND … [options]\n\n", souk_version());
+    printf("souk %s: deep learning for marketing decisions, on your own machine\n\nusage: souk COMMAND … [options]\n\n",
+           souk_version());
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
         if (s->kind != SOUK_SETTING_COMMAND) continue;
@@ -60,7 +63,8 @@ static int overview(void) {
         printf("  %-24s", head);
         wrapped(s->help, 26);
     }
-    printf("\nDATA is a file or a pattern in quotes (.csv .tsv .txt .jsonl, each also .gz or .zst), or - for standard input.\n"
+    printf("\nDATA is a file or a pattern in quotes (.csv .tsv .txt .jsonl, each also .gz or .zst), or - for standard "
+           "input.\n"
            "First steps: souk train reviews.csv --target label --out reviews.souk\n"
            "             echo \"great phone\" | souk predict reviews.souk -\n"
            "`souk help COMMAND` explains a command, `souk help model` the keys of the model file.\n");
@@ -99,16 +103,21 @@ static int help_model(void) {
 /* mdoc: dashes and backslashes of the table need care, dots at the start of a line too. */
 static void mdoc_text(const char *s) {
     for (; *s; s++) {
-        if (*s == '\\') fputs("\\e", stdout);
-        else putchar(*s);
+        if (*s == '\\')
+            fputs("\\e", stdout);
+        else
+            putchar(*s);
     }
 }
 
 static int man_page(void) {
-    printf(".Dd November 24, 2026\n.Dt SOUK 1\n.Os\n.Sh NAME\n.Nm souk\n.Nd deep learning for marketing decisions\n.Sh SYNOPSIS\n");
+    printf(".Dd November 24, 2026\n.Dt SOUK 1\n.Os\n.Sh NAME\n.Nm souk\n.Nd deep learning for marketing decisions\n.Sh "
+           "SYNOPSIS\n");
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
-        if (s->kind == SOUK_SETTING_COMMAND) printf(".Nm\n.Cm %s\n%s%s%s.Op Ar options\n", s->name, *s->type ? ".Ar " : "", s->type, *s->type ? "\n" : "");
+        if (s->kind == SOUK_SETTING_COMMAND)
+            printf(".Nm\n.Cm %s\n%s%s%s.Op Ar options\n", s->name, *s->type ? ".Ar " : "", s->type,
+                   *s->type ? "\n" : "");
     }
     printf(".Sh DESCRIPTION\nThe commands are as follows.\n.Bl -tag -width Ds\n");
     for (size_t i = 0; i < souk_setting_count(); i++) {
@@ -120,13 +129,15 @@ static int man_page(void) {
         for (size_t j = 0; j < souk_setting_count(); j++) {
             const souk_setting *s = souk_setting_at(j);
             if (s->kind != SOUK_SETTING_OPTION || !takes(s, c->name)) continue;
-            printf(".It Fl \\-%s%s%s\n", s->name + 2, strcmp(s->type, "flag") ? " Ar " : "", strcmp(s->type, "flag") ? s->type : "");
+            printf(".It Fl \\-%s%s%s\n", s->name + 2, strcmp(s->type, "flag") ? " Ar " : "",
+                   strcmp(s->type, "flag") ? s->type : "");
             mdoc_text(s->help);
             printf(".\n");
         }
         printf(".El\n");
     }
-    printf(".El\n.Sh EXIT STATUS\n0 done, 1 failed, 2 wrong usage or input, 3 refused, 4 not converged, 130 interrupted (a checkpoint is written).\n");
+    printf(".El\n.Sh EXIT STATUS\n0 done, 1 failed, 2 wrong usage or input, 3 refused, 4 not converged, 130 "
+           "interrupted (a checkpoint is written).\n");
     return 0;
 }
 
@@ -142,11 +153,14 @@ static int completion(const char *shell) {
     if (!strcmp(shell, "fish")) {
         for (size_t i = 0; i < souk_setting_count(); i++) {
             const souk_setting *s = souk_setting_at(i);
-            if (s->kind == SOUK_SETTING_COMMAND) printf("complete -c souk -n __fish_use_subcommand -a %s\n", s->name);
+            if (s->kind == SOUK_SETTING_COMMAND)
+                printf("complete -c souk -n __fish_use_subcommand -a %s\n", s->name);
             else if (s->kind == SOUK_SETTING_OPTION) {
                 printf("complete -c souk -n '");
-                if (strcmp(s->commands, "*")) printf("__fish_seen_subcommand_from %s", s->commands);
-                else printf("true");
+                if (strcmp(s->commands, "*"))
+                    printf("__fish_seen_subcommand_from %s", s->commands);
+                else
+                    printf("true");
                 printf("' -l %s%s\n", s->name + 2, strcmp(s->type, "flag") ? " -r" : "");
             }
         }

@@ -1,19 +1,25 @@
-/* main.c - `souk COMMAND …`: the first user of the library. It parses, calls souk.h, prints, and turns a status into an exit code. */
+/* main.c - `souk COMMAND …`: the first user of the library. It parses, calls souk.h, prints, and turns a status into an
+ * exit code. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli.h"
 
-static const struct { const char *name; int (*run)(const args *a); } commands[] = {
+static const struct {
+    const char *name;
+    int (*run)(const args *a);
+} commands[] = {
     {"train", cmd_train}, {"evaluate", cmd_evaluate}, {"predict", cmd_predict}, {"inspect", cmd_inspect},
-    {"init", cmd_init}, {"doctor", cmd_doctor}, {"help", cmd_help},
+    {"init", cmd_init},   {"doctor", cmd_doctor},     {"help", cmd_help},
 };
 
 static void print_log(void *context, int level, const char *message) {
     (void)context;
-    if (level >= 2) fprintf(stderr, "warning: %s\n", message);
-    else if (level == 1) fprintf(stderr, "%s\n", message);
+    if (level >= 2)
+        fprintf(stderr, "warning: %s\n", message);
+    else if (level == 1)
+        fprintf(stderr, "%s\n", message);
 }
 
 static void print_warnings(void *context, int level, const char *message) {

@@ -1,4 +1,5 @@
-/* progress.c - one live line per epoch on a terminal, plain lines when piped, and Ctrl-C that stops after a checkpoint. */
+/* progress.c - one live line per epoch on a terminal, plain lines when piped, and Ctrl-C that stops after a checkpoint.
+ */
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@ static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal_number) {
     (void)signal_number;
-    if (interrupted) _exit(130);   /* a second Ctrl-C does not wait for the checkpoint */
+    if (interrupted) _exit(130); /* a second Ctrl-C does not wait for the checkpoint */
     interrupted = 1;
 }
 
@@ -29,16 +30,20 @@ void progress_begin(bool quiet) {
 }
 
 static void show_time(char *text, size_t n, double seconds) {
-    if (seconds >= 5400) snprintf(text, n, "%.1f h", seconds / 3600);
-    else if (seconds >= 90) snprintf(text, n, "%.0f min", seconds / 60);
-    else snprintf(text, n, "%.1f s", seconds);
+    if (seconds >= 5400)
+        snprintf(text, n, "%.1f h", seconds / 3600);
+    else if (seconds >= 90)
+        snprintf(text, n, "%.0f min", seconds / 60);
+    else
+        snprintf(text, n, "%.1f s", seconds);
 }
 
 static void show_finished(const souk_progress *p) {
     const souk_epoch *e = p->finished;
     char took[32];
     show_time(took, sizeof took, e->seconds);
-    fprintf(stderr, "%s%s %lld/%lld  loss %.4f", live ? "\r\033[K" : "", strcmp(p->phase, "refit") ? "epoch" : "refit", (long long)p->epoch, (long long)p->epochs, e->loss);
+    fprintf(stderr, "%s%s %lld/%lld  loss %.4f", live ? "\r\033[K" : "", strcmp(p->phase, "refit") ? "epoch" : "refit",
+            (long long)p->epoch, (long long)p->epochs, e->loss);
     for (int i = 0; i < e->metrics; i++)
         if (strncmp(e->metric_name[i], "val_", 4)) fprintf(stderr, "  %s %.4f", e->metric_name[i], e->metric[i]);
     if (!isnan(e->val_loss)) fprintf(stderr, "  val_loss %.4f", e->val_loss);
@@ -54,7 +59,8 @@ static void show_live(const souk_progress *p) {
     for (int i = 0; i < WIDTH; i++) bar[i] = i < done ? '=' : i == done ? '>' : ' ';
     bar[WIDTH] = 0;
     show_time(left, sizeof left, p->seconds_left);
-    fprintf(stderr, "\r\033[K%s %lld/%lld [%s] loss %.4f", strcmp(p->phase, "refit") ? "epoch" : "refit", (long long)p->epoch, (long long)p->epochs, bar, p->loss);
+    fprintf(stderr, "\r\033[K%s %lld/%lld [%s] loss %.4f", strcmp(p->phase, "refit") ? "epoch" : "refit",
+            (long long)p->epoch, (long long)p->epochs, bar, p->loss);
     if (!isnan(p->accuracy)) fprintf(stderr, "  accuracy %.4f", p->accuracy);
     fprintf(stderr, "  %lld rows/s  %s left", (long long)p->rows_per_second, left);
     fflush(stderr);
@@ -63,8 +69,10 @@ static void show_live(const souk_progress *p) {
 bool progress_show(void *context, const souk_progress *p) {
     (void)context;
     if (!silent) {
-        if (p->finished) show_finished(p);
-        else if (live) show_live(p);
+        if (p->finished)
+            show_finished(p);
+        else if (live)
+            show_live(p);
     }
     if (interrupted && live && !silent) fputs("\r\033[K", stderr);
     return !interrupted;

@@ -1,7 +1,8 @@
 /* split.c - three ways to part rows, all exact and repeatable.
  *
- * The hash split looks at nothing but a row's global number and the seed, so that the same row always falls in the same part,
- * whatever was rejected, filtered or appended. The time split never lets a later row train while an earlier one judges. */
+ * The hash split looks at nothing but a row's global number and the seed, so that the same row always falls in the same
+ * part, whatever was rejected, filtered or appended. The time split never lets a later row train while an earlier one
+ * judges. */
 #include "data/split.h"
 
 #include <math.h>
@@ -28,10 +29,11 @@ souk_status split_parse(const char *text, split_shares *out, souk_error *err) {
         parts++;
         if (!end) break;
         p = end + 1;
-        if (parts == 3) parts = 4;   /* a fourth part follows: refused below */
+        if (parts == 3) parts = 4; /* a fourth part follows: refused below */
     }
     if (parts != 3 || !(v[0] > 0))
-        return err_set(err, SOUK_USAGE, "split \"%s\" is not three shares: write train:validation:test, for example 70:10:20", text);
+        return err_set(err, SOUK_USAGE,
+                       "split \"%s\" is not three shares: write train:validation:test, for example 70:10:20", text);
     *out = (split_shares){v[0], v[1], v[2]};
     return SOUK_OK;
 }
@@ -52,9 +54,12 @@ souk_status split_by_hash(split *out, const table *t, split_shares shares, uint6
     double first = shares.train / total, second = (shares.train + shares.valid) / total;
     for (int64_t i = 0; i < t->n; i++) {
         double u = (double)(table_row_hash(seed, t->row[i]) >> 11) * 0x1p-53;
-        if (u < first) out->train[out->n_train++] = i;
-        else if (u < second) out->valid[out->n_valid++] = i;
-        else out->test[out->n_test++] = i;
+        if (u < first)
+            out->train[out->n_train++] = i;
+        else if (u < second)
+            out->valid[out->n_valid++] = i;
+        else
+            out->test[out->n_test++] = i;
     }
     return SOUK_OK;
 }
@@ -98,16 +103,22 @@ souk_status split_by_time(split *out, const table *t, const char *column_name, s
     column *c = NULL;
     TRY(table_require(t, column_name, "the data", &c, err));
     if (!c->is_number && c->type != COLUMN_DATE)
-        return err_set(err, SOUK_INPUT, "column \"%s\" has the role time, but it is neither numbers nor dates written year-month-day", column_name);
+        return err_set(err, SOUK_INPUT,
+                       "column \"%s\" has the role time, but it is neither numbers nor dates written year-month-day",
+                       column_name);
     if (c->n_missing)
-        return err_set(err, SOUK_INPUT, "column \"%s\" has the role time, but %lld rows have none: leave them out with --where \"%s is not null\"",
-                       column_name, (long long)c->n_missing, column_name);
+        return err_set(
+            err, SOUK_INPUT,
+            "column \"%s\" has the role time, but %lld rows have none: leave them out with --where \"%s is not null\"",
+            column_name, (long long)c->n_missing, column_name);
     timed_row *r = mem_array((size_t)t->n, sizeof *r);
     if (!r) return err_nomem(err, "splitting by time");
     for (int64_t i = 0; i < t->n; i++) {
         r[i] = (timed_row){.row = i};
-        if (c->is_number) r[i].number = c->number[i];
-        else r[i].text = column_text(c, i, &r[i].len);
+        if (c->is_number)
+            r[i].number = c->number[i];
+        else
+            r[i].text = column_text(c, i, &r[i].len);
     }
     qsort(r, (size_t)t->n, sizeof *r, compare_row);
     souk_status status = split_alloc(out, t->n, err);
@@ -117,9 +128,12 @@ souk_status split_by_time(split *out, const table *t, const char *column_name, s
         int64_t second = part_end(r, t->n, floor(n * (shares.train + shares.valid) / total));
         if (second < first) second = first;
         for (int64_t i = 0; i < t->n; i++) {
-            if (i < first) out->train[out->n_train++] = r[i].row;
-            else if (i < second) out->valid[out->n_valid++] = r[i].row;
-            else out->test[out->n_test++] = r[i].row;
+            if (i < first)
+                out->train[out->n_train++] = r[i].row;
+            else if (i < second)
+                out->valid[out->n_valid++] = r[i].row;
+            else
+                out->test[out->n_test++] = r[i].row;
         }
         qsort(out->train, (size_t)out->n_train, sizeof *out->train, compare_int64);
         qsort(out->valid, (size_t)out->n_valid, sizeof *out->valid, compare_int64);
@@ -134,8 +148,10 @@ souk_status split_last(split *out, int64_t n, double v, souk_error *err) {
     TRY(split_alloc(out, n, err));
     int64_t first = (int64_t)floor((double)n * (1.0 - v));
     for (int64_t i = 0; i < n; i++) {
-        if (i < first) out->train[out->n_train++] = i;
-        else out->valid[out->n_valid++] = i;
+        if (i < first)
+            out->train[out->n_train++] = i;
+        else
+            out->valid[out->n_valid++] = i;
     }
     return SOUK_OK;
 }

@@ -5,7 +5,8 @@
 
 #include "graph/plan.h"
 
-souk_status model_sizing(const model *m, int64_t batch, bool training, int threads, sizing *out, buf *steps, souk_error *err) {
+souk_status model_sizing(const model *m, int64_t batch, bool training, int threads, sizing *out, buf *steps,
+                         souk_error *err) {
     memset(out, 0, sizeof *out);
     out->parameters = net_param_count(m->net, false);
     out->trainable = net_param_count(m->net, true);

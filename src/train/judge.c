@@ -22,10 +22,13 @@ static void truth(const model *m, const dataset *d, int output, metric_task task
     double scale = 1, offset = 0;
     if (task == TASK_NUMBER) pipeline_target_scale(m->pipeline, output, &scale, &offset);
     for (int64_t i = 0; i < d->n; i++)
-        y[i] = a->is_ids ? (double)a->ids[i] : task == TASK_NUMBER ? (double)a->values[i] * scale + offset : (double)a->values[i];
+        y[i] = a->is_ids             ? (double)a->ids[i]
+               : task == TASK_NUMBER ? (double)a->values[i] * scale + offset
+                                     : (double)a->values[i];
 }
 
-souk_status judge(metric_set *out, const model *m, const dataset *d, int output, const judge_options *options, souk_error *err) {
+souk_status judge(metric_set *out, const model *m, const dataset *d, int output, const judge_options *options,
+                  souk_error *err) {
     metric_task task = task_of(m, output);
     int64_t k = task == TASK_CLASSES ? pipeline_class_count(m->pipeline, output) : 1;
     souk_status status = SOUK_OK;
@@ -86,7 +89,7 @@ void judge_json(json_writer *w, const model *m, int output, const metric_set *s)
     json_array(w);
     for (int64_t i = 0; i < s->table.k; i++) json_put_string(w, pipeline_class(m->pipeline, output, i));
     json_end_array(w);
-    json_key(w, "counts");   /* row: true class, column: predicted class */
+    json_key(w, "counts"); /* row: true class, column: predicted class */
     json_array(w);
     for (int64_t i = 0; i < s->table.k; i++) {
         json_array(w);
@@ -97,7 +100,7 @@ void judge_json(json_writer *w, const model *m, int output, const metric_set *s)
     json_end_object(w);
 }
 
-enum { MATRIX_MAX = 12 };   /* classes that still make a readable matrix on a terminal */
+enum { MATRIX_MAX = 12 }; /* classes that still make a readable matrix on a terminal */
 
 static void confusion_text(buf *out, const model *m, int output, const confusion *c) {
     size_t width = 9;

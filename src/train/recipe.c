@@ -1,9 +1,9 @@
 /* recipe.c - the flow of `souk train`: each step is a function below, in the order in which they run.
  *
- * Test rows never reach the fit that is judged: the pipeline is fitted on the training part alone, early stopping looks at the
- * validation part, and the test part is encoded only after training. Where the program chose the model itself, the judged recipe
- * (same spec, the epochs that proved best) is then fitted again on all rows; the metrics stay those of the judged fit.
- * Nothing that depends on clock, host, path or threads enters the model file. */
+ * Test rows never reach the fit that is judged: the pipeline is fitted on the training part alone, early stopping looks
+ * at the validation part, and the test part is encoded only after training. Where the program chose the model itself,
+ * the judged recipe (same spec, the epochs that proved best) is then fitted again on all rows; the metrics stay those
+ * of the judged fit. Nothing that depends on clock, host, path or threads enters the model file. */
 #include "train/recipe.h"
 
 #include <math.h>
@@ -25,16 +25,16 @@ typedef struct work {
     recipe_result *result;
     pool *pool;
     roles roles;
-    spec *spec;                /* handed to the model */
-    pipeline *pipeline;        /* handed to the model */
-    bool chosen;               /* the program chose the model: refit on all rows */
+    spec *spec;         /* handed to the model */
+    pipeline *pipeline; /* handed to the model */
+    bool chosen;        /* the program chose the model: refit on all rows */
     table *table, *valid_table, *test_table;
     split split;
     dataset *train, *valid, *test;
     model *model;
-    metric_set *metrics;       /* [outputs] of the judged rows */
+    metric_set *metrics; /* [outputs] of the judged rows */
     int n_metrics;
-    const char *judged_on;     /* "test", "validation" or NULL */
+    const char *judged_on; /* "test", "validation" or NULL */
     double started;
 } work;
 
@@ -49,7 +49,10 @@ static souk_status read_rows(work *w, const char *path, table **out, souk_error 
     if (status == SOUK_OK) status = table_read(out, path, &options, err);
     mem_free(types);
     if (status == SOUK_OK && (*out)->n == 0) {
-        status = err_set(err, SOUK_INPUT, options.where ? "%s: no row is left after --where: nothing to learn from" : "%s: there are no rows to learn from", path);
+        status = err_set(err, SOUK_INPUT,
+                         options.where ? "%s: no row is left after --where: nothing to learn from"
+                                       : "%s: there are no rows to learn from",
+                         path);
     }
     return status;
 }
@@ -59,7 +62,9 @@ static souk_status read_config(work *w, souk_error *err) {
     if (o->config) return spec_read(&w->spec, o->config, o->set, err);
     if (o->config_text) return spec_parse(&w->spec, o->config_text, strlen(o->config_text), "model", o->set, err);
     w->chosen = true;
-    if (!o->target) return err_set(err, SOUK_USAGE, "nothing says what to learn: name the column with --target, or give a model file with --config");
+    if (!o->target)
+        return err_set(err, SOUK_USAGE,
+                       "nothing says what to learn: name the column with --target, or give a model file with --config");
     return SOUK_OK;
 }
 
@@ -67,8 +72,10 @@ static souk_status check_target(const work *w, souk_error *err) {
     if (!w->o->target) return SOUK_OK;
     for (int i = 0; i < w->spec->n_outputs; i++)
         if (!strcmp(w->spec->outputs[i].feature.name, w->o->target)) return SOUK_OK;
-    return err_set(err, SOUK_USAGE, "--target is \"%s\", but the model file's output feature is \"%s\": leave --target out or make them the same",
-                   w->o->target, w->spec->outputs[0].feature.name);
+    return err_set(
+        err, SOUK_USAGE,
+        "--target is \"%s\", but the model file's output feature is \"%s\": leave --target out or make them the same",
+        w->o->target, w->spec->outputs[0].feature.name);
 }
 
 static souk_status read_all(work *w, souk_error *err) {
@@ -89,7 +96,8 @@ static souk_status choose(work *w, souk_error *err) {
     chosen c;
     TRY(roles_choose(&c, &w->roles, w->table, w->o->target, w->data, err));
     w->spec = c.spec;
-    for (int i = 0; i < w->spec->n_inputs; i++) log_info("feature %s: %s", w->spec->inputs[i].feature.name, c.reasons[i]);
+    for (int i = 0; i < w->spec->n_inputs; i++)
+        log_info("feature %s: %s", w->spec->inputs[i].feature.name, c.reasons[i]);
     for (int i = 0; i < c.n_notes; i++) log_info("column %s", c.notes[i]);
     return w->o->set ? recipe_apply_sets(&w->spec, w->o->set, err) : SOUK_OK;
 }
@@ -99,7 +107,8 @@ static souk_status choose(work *w, souk_error *err) {
 static souk_status split_rows(work *w, souk_error *err) {
     const trainer_config *t = &w->spec->trainer;
     if (w->o->split && t->validation_split >= 0)
-        return err_set(err, SOUK_USAGE, "both --split and trainer.validation_split say how to part the rows: keep one of them");
+        return err_set(err, SOUK_USAGE,
+                       "both --split and trainer.validation_split say how to part the rows: keep one of them");
     if (t->validation_split >= 0) {
         recipe_warn_sorted(w->table, w->spec->outputs[0].feature.name, t->validation_split);
         if (w->o->validation) return split_none(&w->split, w->table->n, err);
@@ -107,7 +116,7 @@ static souk_status split_rows(work *w, souk_error *err) {
     }
     split_shares shares = {70, 10, 20};
     if (w->o->split) TRY(split_parse(w->o->split, &shares, err));
-    if (w->o->validation) shares.valid = 0;   /* a file of its own takes the part's place */
+    if (w->o->validation) shares.valid = 0; /* a file of its own takes the part's place */
     if (w->o->test) shares.test = 0;
     if (w->roles.time) return split_by_time(&w->split, w->table, w->roles.time, shares, err);
     return split_by_hash(&w->split, w->table, shares, w->o->seed, err);
@@ -115,12 +124,16 @@ static souk_status split_rows(work *w, souk_error *err) {
 
 static souk_status check_split(const work *w, souk_error *err) {
     if (w->split.n_train > 0) return SOUK_OK;
-    return err_set(err, SOUK_REFUSED, "%s: %lld rows are too few to part into training, validation and test: give more rows or --split 1:0:0", w->data, (long long)w->table->n);
+    return err_set(
+        err, SOUK_REFUSED,
+        "%s: %lld rows are too few to part into training, validation and test: give more rows or --split 1:0:0",
+        w->data, (long long)w->table->n);
 }
 
 /* ---- 4. fit, train ---- */
 
-static souk_status encode(work *w, const table *t, const int64_t *rows, int64_t n, const char *source, dataset **out, souk_error *err) {
+static souk_status encode(work *w, const table *t, const int64_t *rows, int64_t n, const char *source, dataset **out,
+                          souk_error *err) {
     int64_t dropped = 0;
     TRY(pipeline_encode(w->pipeline, t, rows, n, true, source, out, &dropped, err));
     if (dropped) log_warn("%s: %lld rows have no usable target and are left out", source, (long long)dropped);
@@ -130,8 +143,10 @@ static souk_status encode(work *w, const table *t, const int64_t *rows, int64_t 
 
 static souk_status encode_parts(work *w, souk_error *err) {
     TRY(encode(w, w->table, w->split.train, w->split.n_train, w->data, &w->train, err));
-    if (w->valid_table) TRY(encode(w, w->valid_table, NULL, w->valid_table->n, w->o->validation, &w->valid, err));
-    else if (w->split.n_valid) TRY(encode(w, w->table, w->split.valid, w->split.n_valid, w->data, &w->valid, err));
+    if (w->valid_table)
+        TRY(encode(w, w->valid_table, NULL, w->valid_table->n, w->o->validation, &w->valid, err));
+    else if (w->split.n_valid)
+        TRY(encode(w, w->table, w->split.valid, w->split.n_valid, w->data, &w->valid, err));
     if (w->train->n == 0) return err_set(err, SOUK_INPUT, "%s: no training row has a usable target", w->data);
     return SOUK_OK;
 }
@@ -143,7 +158,8 @@ static souk_status fit_pipeline(work *w, const int64_t *rows, int64_t n, souk_er
     if (!f) return err_nomem(err, "fitting the features");
     for (int i = 0; i < s->n_inputs; i++) f[i] = s->inputs[i].feature;
     for (int i = 0; i < s->n_outputs; i++) f[s->n_inputs + i] = s->outputs[i].feature;
-    souk_status status = pipeline_fit(&w->pipeline, f, s->n_inputs, f + s->n_inputs, s->n_outputs, w->table, rows, n, w->data, err);
+    souk_status status =
+        pipeline_fit(&w->pipeline, f, s->n_inputs, f + s->n_inputs, s->n_outputs, w->table, rows, n, w->data, err);
     mem_free(f);
     return status;
 }
@@ -168,8 +184,15 @@ typedef struct progress_adapter {
 static bool forward_progress(void *context, const train_progress *p) {
     const progress_adapter *a = context;
     souk_epoch epoch;
-    souk_progress q = {.phase = a->phase, .epoch = p->epoch, .epochs = p->epochs, .step = p->step, .steps = p->steps,
-                       .rows_per_second = p->rows_per_second, .seconds_left = p->seconds_left, .loss = p->loss, .accuracy = p->accuracy};
+    souk_progress q = {.phase = a->phase,
+                       .epoch = p->epoch,
+                       .epochs = p->epochs,
+                       .step = p->step,
+                       .steps = p->steps,
+                       .rows_per_second = p->rows_per_second,
+                       .seconds_left = p->seconds_left,
+                       .loss = p->loss,
+                       .accuracy = p->accuracy};
     if (p->finished) {
         recipe_epoch(&epoch, p->finished);
         q.finished = &epoch;
@@ -177,14 +200,20 @@ static bool forward_progress(void *context, const train_progress *p) {
     return a->o->progress(a->o->context, &q);
 }
 
-static souk_status run_fit(work *w, const char *phase, const char *extension, const dataset *train, const dataset *valid, train_result *result, souk_error *err) {
+static souk_status run_fit(work *w, const char *phase, const char *extension, const dataset *train,
+                           const dataset *valid, train_result *result, souk_error *err) {
     progress_adapter adapter = {w->o, phase};
     char *path = NULL, *key = NULL;
     souk_status status = SOUK_OK;
     if (w->o->out && !(path = mem_printf("%s%s", w->o->out, extension))) return err_nomem(err, "training");
     key = recipe_fingerprint(w->table, w->valid_table, w->o, phase);
-    train_options options = {.seed = w->o->seed, .pool = w->pool, .checkpoint_path = path, .resume = w->o->resume, .fingerprint = key,
-                             .progress = w->o->progress ? forward_progress : NULL, .context = &adapter};
+    train_options options = {.seed = w->o->seed,
+                             .pool = w->pool,
+                             .checkpoint_path = path,
+                             .resume = w->o->resume,
+                             .fingerprint = key,
+                             .progress = w->o->progress ? forward_progress : NULL,
+                             .context = &adapter};
     status = key ? train_fit(w->model, train, valid, &options, result, err) : err_nomem(err, "training");
     mem_free(path);
     mem_free(key);
@@ -195,8 +224,8 @@ static void log_sizing(const work *w) {
     sizing s;
     const trainer_config *t = &w->spec->trainer;
     if (model_sizing(w->model, t->batch_size, true, pool_threads(w->pool), &s, NULL, NULL) != SOUK_OK) return;
-    log_info("model: %lld parameters; a batch of %lld rows needs %.1f MB and %.1f MFLOP", (long long)s.parameters, (long long)t->batch_size,
-             (double)s.plan_bytes / 1e6, (s.flops_forward + s.flops_backward) / 1e6);
+    log_info("model: %lld parameters; a batch of %lld rows needs %.1f MB and %.1f MFLOP", (long long)s.parameters,
+             (long long)t->batch_size, (double)s.plan_bytes / 1e6, (s.flops_forward + s.flops_backward) / 1e6);
 }
 
 /* ---- 5. judge ---- */
@@ -214,8 +243,10 @@ static souk_status judge_outputs(work *w, const dataset *d, const char *name, so
 }
 
 static souk_status judge_model(work *w, souk_error *err) {
-    if (w->test_table) TRY(encode(w, w->test_table, NULL, w->test_table->n, w->o->test, &w->test, err));
-    else if (w->split.n_test) TRY(encode(w, w->table, w->split.test, w->split.n_test, w->data, &w->test, err));
+    if (w->test_table)
+        TRY(encode(w, w->test_table, NULL, w->test_table->n, w->o->test, &w->test, err));
+    else if (w->split.n_test)
+        TRY(encode(w, w->table, w->split.test, w->split.n_test, w->data, &w->test, err));
     if (w->test && w->test->n) return judge_outputs(w, w->test, "test", err);
     if (w->valid && w->valid->n) return judge_outputs(w, w->valid, "validation", err);
     return SOUK_OK;
@@ -241,7 +272,8 @@ static souk_status refit(work *w, souk_error *err) {
     TRY(fit_pipeline(w, NULL, w->table->n, err));
     TRY(make_model(w, fingerprint, err));
     TRY(encode(w, w->table, NULL, w->table->n, w->data, &w->train, err));
-    log_info("the program chose this model, so the judged recipe is fitted again on all %lld rows (%lld epochs; --no-refit keeps the judged fit)",
+    log_info("the program chose this model, so the judged recipe is fitted again on all %lld rows (%lld epochs; "
+             "--no-refit keeps the judged fit)",
              (long long)w->train->n, (long long)epochs);
     train_result ignored = {0};
     souk_status status = run_fit(w, "refit", ".refit.ckpt", w->train, NULL, &ignored, err);
@@ -270,17 +302,34 @@ static souk_status save(work *w, souk_error *err) {
 /* ---- the flow ---- */
 
 static souk_status report(work *w, bool refitted, souk_error *err) {
-    recipe_facts facts = {.model = w->model, .metrics = w->metrics, .n_metrics = w->n_metrics, .judged_on = w->judged_on, .refitted = refitted,
-                          .n_train = w->split.n_train, .n_valid = w->valid ? w->valid->n : 0, .n_test = w->test ? w->test->n : 0,
-                          .n_rejected = w->table->n_rejected, .out = w->o->out, .seed = w->o->seed, .seconds = clock_seconds() - w->started,
+    recipe_facts facts = {.model = w->model,
+                          .metrics = w->metrics,
+                          .n_metrics = w->n_metrics,
+                          .judged_on = w->judged_on,
+                          .refitted = refitted,
+                          .n_train = w->split.n_train,
+                          .n_valid = w->valid ? w->valid->n : 0,
+                          .n_test = w->test ? w->test->n : 0,
+                          .n_rejected = w->table->n_rejected,
+                          .out = w->o->out,
+                          .seed = w->o->seed,
+                          .seconds = clock_seconds() - w->started,
                           .history = &w->result->history};
     return recipe_report(w->result, &facts, err);
 }
 
 static souk_status record_metrics(work *w, bool refitted, souk_error *err) {
-    recipe_facts facts = {.model = w->model, .metrics = w->metrics, .n_metrics = w->n_metrics, .judged_on = w->judged_on, .refitted = refitted,
-                          .n_train = w->split.n_train, .n_valid = w->valid ? w->valid->n : 0, .n_test = w->test ? w->test->n : 0,
-                          .n_rejected = w->table->n_rejected, .seed = w->o->seed, .history = &w->result->history};
+    recipe_facts facts = {.model = w->model,
+                          .metrics = w->metrics,
+                          .n_metrics = w->n_metrics,
+                          .judged_on = w->judged_on,
+                          .refitted = refitted,
+                          .n_train = w->split.n_train,
+                          .n_valid = w->valid ? w->valid->n : 0,
+                          .n_test = w->test ? w->test->n : 0,
+                          .n_rejected = w->table->n_rejected,
+                          .seed = w->o->seed,
+                          .history = &w->result->history};
     return recipe_record(w->model, &facts, err);
 }
 
@@ -312,7 +361,8 @@ static souk_status run(work *w, souk_error *err) {
 static void work_clear(work *w) {
     for (int i = 0; i < w->n_metrics; i++) metric_set_clear(&w->metrics[i]);
     mem_free(w->metrics);
-    if (w->model) model_free(w->model);   /* holds spec and pipeline */
+    if (w->model)
+        model_free(w->model); /* holds spec and pipeline */
     else {
         spec_free(w->spec);
         pipeline_free(w->pipeline);

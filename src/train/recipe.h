@@ -1,4 +1,5 @@
-/* recipe - from a table to a judged model: read, choose, split, fit, train, judge, refit, save. What `souk train` does. */
+/* recipe - from a table to a judged model: read, choose, split, fit, train, judge, refit, save. What `souk train` does.
+ */
 #ifndef SOUK_TRAIN_RECIPE_H
 #define SOUK_TRAIN_RECIPE_H
 
@@ -8,10 +9,10 @@
 
 typedef struct recipe_result {
     model *model;
-    buf text;                  /* what people read: data, roles, split, memory, metrics */
-    buf json;                  /* model, seconds, peak_memory_bytes, metrics, intervals, history */
+    buf text; /* what people read: data, roles, split, memory, metrics */
+    buf json; /* model, seconds, peak_memory_bytes, metrics, intervals, history */
     buf history_csv;
-    train_result history;      /* of the judged fit */
+    train_result history; /* of the judged fit */
 } recipe_result;
 
 /* On failure nothing is left in *out. */

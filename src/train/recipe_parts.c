@@ -9,7 +9,10 @@
 #include "base/log.h"
 
 void recipe_table_options(table_options *out, const souk_table_options *o) {
-    static const struct { const char *name; table_format format; } formats[] = {
+    static const struct {
+        const char *name;
+        table_format format;
+    } formats[] = {
         {"csv", TABLE_CSV}, {"tsv", TABLE_TSV}, {"space", TABLE_SPACE}, {"jsonl", TABLE_JSONL}, {"lines", TABLE_LINES}};
     *out = table_options_default();
     for (size_t i = 0; o->format && i < sizeof formats / sizeof *formats; i++)
@@ -70,7 +73,8 @@ char *recipe_fingerprint(const table *t, const table *valid, const souk_train_op
     char rows[17], valid_rows[17] = "none";
     table_fingerprint(t, rows);
     if (valid) table_fingerprint(valid, valid_rows);
-    return mem_printf("%s %s %s split=%s roles=%s", phase, rows, valid_rows, o->split ? o->split : "", o->table.roles ? o->table.roles : "");
+    return mem_printf("%s %s %s split=%s roles=%s", phase, rows, valid_rows, o->split ? o->split : "",
+                      o->table.roles ? o->table.roles : "");
 }
 
 /* Position of a global row number in t->row, which ascends. */
@@ -78,8 +82,10 @@ static int64_t find_row(const table *t, int64_t row) {
     int64_t low = 0, high = t->n - 1;
     while (low < high) {
         int64_t mid = low + (high - low) / 2;
-        if (t->row[mid] < row) low = mid + 1;
-        else high = mid;
+        if (t->row[mid] < row)
+            low = mid + 1;
+        else
+            high = mid;
     }
     return low;
 }
@@ -87,14 +93,18 @@ static int64_t find_row(const table *t, int64_t row) {
 souk_status recipe_weights(dataset *d, const table *t, const char *column_name, const char *source, souk_error *err) {
     column *c = NULL;
     TRY(table_require(t, column_name, source, &c, err));
-    if (!c->is_number) return err_set(err, SOUK_INPUT, "%s: column \"%s\" has the role weight, but it is not numbers", source, column_name);
+    if (!c->is_number)
+        return err_set(err, SOUK_INPUT, "%s: column \"%s\" has the role weight, but it is not numbers", source,
+                       column_name);
     d->weight = mem_array((size_t)d->n, sizeof *d->weight);
     if (!d->weight) return err_nomem(err, "reading the weights");
     for (int64_t i = 0; i < d->n; i++) {
         int64_t at = find_row(t, d->row[i]);
         double v = c->number[at];
         if (!(v >= 0) || isinf(v))
-            return err_at(err, SOUK_INPUT, t->line[at], -1, "%s:%lld: column \"%s\": a weight must be a number that is not negative", source, (long long)t->line[at], column_name);
+            return err_at(err, SOUK_INPUT, t->line[at], -1,
+                          "%s:%lld: column \"%s\": a weight must be a number that is not negative", source,
+                          (long long)t->line[at], column_name);
         d->weight[i] = (float)v;
     }
     return SOUK_OK;
@@ -115,20 +125,30 @@ void recipe_epoch(souk_epoch *out, const epoch_record *r) {
 }
 
 void recipe_log_columns(const table *t, const char *source) {
-    log_info("%s: %lld rows, %d columns%s", source, (long long)t->n, t->n_columns, t->n_rejected ? "" : ", none rejected");
-    if (t->n_rejected) log_warn("%s: %lld of %lld rows were rejected (--rejects FILE writes them with their reasons)", source, (long long)t->n_rejected, (long long)t->n_read);
+    log_info("%s: %lld rows, %d columns%s", source, (long long)t->n, t->n_columns,
+             t->n_rejected ? "" : ", none rejected");
+    if (t->n_rejected)
+        log_warn("%s: %lld of %lld rows were rejected (--rejects FILE writes them with their reasons)", source,
+                 (long long)t->n_rejected, (long long)t->n_read);
     for (int i = 0; i < t->n_columns; i++) {
         const column *c = &t->columns[i];
         char distinct[48] = "over 1,000 distinct values";
         if (c->n_distinct >= 0) snprintf(distinct, sizeof distinct, "%lld distinct values", (long long)c->n_distinct);
-        if (c->n_missing) log_info("  %s: %s, %s, %lld missing", c->name, column_type_name(c->type), distinct, (long long)c->n_missing);
-        else log_info("  %s: %s, %s", c->name, column_type_name(c->type), distinct);
+        if (c->n_missing)
+            log_info("  %s: %s, %s, %lld missing", c->name, column_type_name(c->type), distinct,
+                     (long long)c->n_missing);
+        else
+            log_info("  %s: %s, %s", c->name, column_type_name(c->type), distinct);
     }
 }
 
 void recipe_log_split(const souk_train_options *o, const split *s, int64_t n_valid, int64_t n_test) {
-    const char *how = s->by_time ? "in order of time" : o->validation || o->test ? "files of their own" : s->n_test ? "by row hash" : "as trainer.validation_split says";
-    log_info("split: %lld rows train, %lld validate, %lld test (%s)", (long long)s->n_train, (long long)n_valid, (long long)n_test, how);
+    const char *how = s->by_time                 ? "in order of time"
+                      : o->validation || o->test ? "files of their own"
+                      : s->n_test                ? "by row hash"
+                                                 : "as trainer.validation_split says";
+    log_info("split: %lld rows train, %lld validate, %lld test (%s)", (long long)s->n_train, (long long)n_valid,
+             (long long)n_test, how);
 }
 
 void recipe_warn_sorted(const table *t, const char *target, double validation_split) {
@@ -136,7 +156,8 @@ void recipe_warn_sorted(const table *t, const char *target, double validation_sp
     if (!c || t->n < 20 || validation_split <= 0) return;
     int64_t changes = 0;
     for (int64_t i = 1; i < t->n; i++) {
-        if (c->is_number) changes += c->number[i] != c->number[i - 1];
+        if (c->is_number)
+            changes += c->number[i] != c->number[i - 1];
         else {
             size_t a, b;
             const char *x = column_text(c, i, &a), *y = column_text(c, i - 1, &b);
@@ -145,5 +166,7 @@ void recipe_warn_sorted(const table *t, const char *target, double validation_sp
     }
     int64_t values = c->n_distinct < 0 ? 1000 : c->n_distinct;
     if (values > 1 && changes < 2 * values)
-        log_warn("the rows are sorted by \"%s\", and trainer.validation_split takes the last ones: they are not like the others; shuffle the file or use --split", target);
+        log_warn("the rows are sorted by \"%s\", and trainer.validation_split takes the last ones: they are not like "
+                 "the others; shuffle the file or use --split",
+                 target);
 }

@@ -16,7 +16,8 @@ souk_status recipe_copy_spec(const spec *s, spec **out, souk_error *err);
 souk_status recipe_check_out(const char *out, souk_error *err);
 /* What a checkpoint must agree on besides spec and seed. Caller mem_free's; NULL: out of memory. */
 char *recipe_fingerprint(const table *t, const table *valid, const souk_train_options *o, const char *phase);
-/* Fills d->weight from a column of the table that d was encoded from. Negative, missing or infinite weights are SOUK_INPUT. */
+/* Fills d->weight from a column of the table that d was encoded from. Negative, missing or infinite weights are
+ * SOUK_INPUT. */
 souk_status recipe_weights(dataset *d, const table *t, const char *column_name, const char *source, souk_error *err);
 
 void recipe_log_columns(const table *t, const char *source);
@@ -26,7 +27,7 @@ void recipe_warn_sorted(const table *t, const char *target, double validation_sp
 
 typedef struct recipe_facts {
     const model *model;
-    const metric_set *metrics;     /* [n_metrics] one for each output, or none */
+    const metric_set *metrics; /* [n_metrics] one for each output, or none */
     int n_metrics;
     const char *judged_on, *out;
     bool refitted;

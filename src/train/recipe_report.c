@@ -1,6 +1,7 @@
 /* recipe_report.c - what a training run says: to people, to programs, and in the model file.
  *
- * The record in the model file is a function of data, spec and seed; seconds and memory go to the report and the log only. */
+ * The record in the model file is a function of data, spec and seed; seconds and memory go to the report and the log
+ * only. */
 #include <math.h>
 #include <string.h>
 
@@ -55,9 +56,12 @@ static void put_common(json_writer *w, const recipe_facts *f) {
     json_key(w, "best_epoch");
     json_put_int(w, f->history->best_epoch);
     json_key(w, "metrics_of");
-    if (f->judged_on) json_put_string(w, f->judged_on);
-    else json_put_null(w);
-    if (f->n_metrics == 1) judge_json(w, f->model, 0, &f->metrics[0]);
+    if (f->judged_on)
+        json_put_string(w, f->judged_on);
+    else
+        json_put_null(w);
+    if (f->n_metrics == 1)
+        judge_json(w, f->model, 0, &f->metrics[0]);
     else {
         json_key(w, "outputs");
         json_object(w);
@@ -94,8 +98,10 @@ static void report_json(buf *out, const recipe_facts *f) {
     json_begin(&w, out, true);
     json_object(&w);
     json_key(&w, "model");
-    if (f->out) json_put_string(&w, f->out);
-    else json_put_null(&w);
+    if (f->out)
+        json_put_string(&w, f->out);
+    else
+        json_put_null(&w);
     json_key(&w, "seconds");
     json_put_double(&w, f->seconds);
     json_key(&w, "peak_memory_bytes");
@@ -108,20 +114,27 @@ static void report_json(buf *out, const recipe_facts *f) {
 static void report_text(buf *out, const recipe_facts *f) {
     const train_result *h = f->history;
     if (h->stopped_early) buf_printf(out, "stopped early: epoch %lld was best\n", (long long)h->best_epoch);
-    if (!f->judged_on) buf_str(out, "no rows were kept back, so this model has not been judged: `souk evaluate` does it on rows of yours\n");
+    if (!f->judged_on)
+        buf_str(
+            out,
+            "no rows were kept back, so this model has not been judged: `souk evaluate` does it on rows of yours\n");
     for (int i = 0; i < f->n_metrics; i++) {
         int64_t rows = f->metrics[i].rows;
-        buf_printf(out, "%s: metrics of the %lld %s rows%s\n", pipeline_config(f->model->pipeline, true, i)->name, (long long)rows, f->judged_on,
+        buf_printf(out, "%s: metrics of the %lld %s rows%s\n", pipeline_config(f->model->pipeline, true, i)->name,
+                   (long long)rows, f->judged_on,
                    strcmp(f->judged_on, "test") == 0 ? ", which training never saw" : "");
         judge_text(out, f->model, i, &f->metrics[i]);
     }
     if (f->refitted) buf_str(out, "the saved model was then fitted again on all rows, by the same recipe\n");
-    if (f->out) buf_printf(out, "%s written in %.1f s, at most %.0f MB of memory\n", f->out, f->seconds, (double)clock_peak_memory() / 1e6);
+    if (f->out)
+        buf_printf(out, "%s written in %.1f s, at most %.0f MB of memory\n", f->out, f->seconds,
+                   (double)clock_peak_memory() / 1e6);
 }
 
 static void report_history_csv(buf *out, const train_result *h) {
     buf_str(out, "epoch,seconds,loss,val_loss,learning_rate");
-    for (int i = 0; h->n_epochs && i < h->history[0].n_metrics; i++) buf_printf(out, ",%s", h->history[0].metric_name[i]);
+    for (int i = 0; h->n_epochs && i < h->history[0].n_metrics; i++)
+        buf_printf(out, ",%s", h->history[0].metric_name[i]);
     buf_char(out, '\n');
     for (int64_t i = 0; i < h->n_epochs; i++) {
         const epoch_record *e = &h->history[i];

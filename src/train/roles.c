@@ -1,13 +1,15 @@
 /* roles.c - what each column is for, in the words of DESIGN.md section 2.
  *
- * A column is left out with a reason, never silently: identifiers, dates, empty and constant columns teach nothing that holds for the
- * next customer. Everything chosen here is printed, stored in the spec, and can be overruled by a model file. */
+ * A column is left out with a reason, never silently: identifiers, dates, empty and constant columns teach nothing that
+ * holds for the next customer. Everything chosen here is printed, stored in the spec, and can be overruled by a model
+ * file. */
 #include "train/roles.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char *const role_names[] = {"id", "ignore", "weight", "time", "customer", "user", "item", "amount", "group", "treatment", "outcome", "arm", "post", "channel"};
+static const char *const role_names[] = {"id",     "ignore", "weight",    "time",    "customer", "user", "item",
+                                         "amount", "group",  "treatment", "outcome", "arm",      "post", "channel"};
 enum { N_ROLES = sizeof role_names / sizeof *role_names };
 
 void roles_clear(roles *r) {
@@ -22,17 +24,22 @@ bool roles_leaves_out(const roles *r, const char *column_name) {
 }
 
 static souk_status add_role(roles *r, const char *role, const char *name, souk_error *err) {
-    if (!strcmp(role, "weight")) r->weight = name;
-    else if (!strcmp(role, "time")) r->time = name;
-    else if (!strcmp(role, "id") || !strcmp(role, "ignore") || !strcmp(role, "customer") || !strcmp(role, "user") || !strcmp(role, "post"))
+    if (!strcmp(role, "weight"))
+        r->weight = name;
+    else if (!strcmp(role, "time"))
+        r->time = name;
+    else if (!strcmp(role, "id") || !strcmp(role, "ignore") || !strcmp(role, "customer") || !strcmp(role, "user") ||
+             !strcmp(role, "post"))
         r->left_out[r->n_left_out++] = name;
     else {
         for (int i = 0; i < N_ROLES; i++)
             if (!strcmp(role_names[i], role))
-                return err_set(err, SOUK_USAGE, "role \"%s\" says nothing to a classifier: use id, ignore, weight or time here", role);
+                return err_set(err, SOUK_USAGE,
+                               "role \"%s\" says nothing to a classifier: use id, ignore, weight or time here", role);
         const char *near = err_nearest(role, role_names, N_ROLES);
         return near ? err_set(err, SOUK_USAGE, "unknown role \"%s\": did you mean \"%s\"?", role, near)
-                    : err_set(err, SOUK_USAGE, "unknown role \"%s\": the roles here are id, ignore, weight and time", role);
+                    : err_set(err, SOUK_USAGE, "unknown role \"%s\": the roles here are id, ignore, weight and time",
+                              role);
     }
     return SOUK_OK;
 }
@@ -49,7 +56,9 @@ souk_status roles_parse(roles *out, const char *text, const table *t, const char
         char *next = strchr(pair, ',');
         if (next) *next++ = 0;
         char *value = strchr(pair, '=');
-        if (!value) return err_set(err, SOUK_USAGE, "role \"%s\" names no column: write role=column, for example weight=%s", pair, pair);
+        if (!value)
+            return err_set(err, SOUK_USAGE, "role \"%s\" names no column: write role=column, for example weight=%s",
+                           pair, pair);
         *value++ = 0;
         for (char *name = value; name;) {
             char *plus = strchr(name, '+');
@@ -74,10 +83,14 @@ feature_type roles_target_type(const column *c) {
 /* The feature for a column, with the reason; false: left out, with a note. */
 static bool choose_feature(arena *a, const column *c, feature_config *f, const char **reason, const char **note) {
     const char *why = NULL;
-    if (c->type == COLUMN_EMPTY || c->n_distinct == 0) why = "it is empty";
-    else if (c->n_distinct == 1) why = "it has one value only";
-    else if (c->type == COLUMN_ID) why = "it looks like an identifier";
-    else if (c->type == COLUMN_DATE) why = "it is a date: give it the role time to split by it";
+    if (c->type == COLUMN_EMPTY || c->n_distinct == 0)
+        why = "it is empty";
+    else if (c->n_distinct == 1)
+        why = "it has one value only";
+    else if (c->type == COLUMN_ID)
+        why = "it looks like an identifier";
+    else if (c->type == COLUMN_DATE)
+        why = "it is a date: give it the role time to split by it";
     if (why) {
         *note = arena_printf(a, "%s: left out, %s", c->name, why);
         return false;
@@ -90,7 +103,8 @@ static bool choose_feature(arena *a, const column *c, feature_config *f, const c
     case COLUMN_BINARY:
     case COLUMN_CATEGORY:
         *f = feature_config_default(FEATURE_CATEGORY);
-        *reason = arena_printf(a, "%lld distinct values: an embedding, rare and new values share one", (long long)c->n_distinct);
+        *reason = arena_printf(a, "%lld distinct values: an embedding, rare and new values share one",
+                               (long long)c->n_distinct);
         break;
     default:
         *f = feature_config_default(FEATURE_NUMBER);
@@ -100,7 +114,8 @@ static bool choose_feature(arena *a, const column *c, feature_config *f, const c
     return true;
 }
 
-souk_status roles_choose(chosen *out, roles *r, const table *t, const char *target, const char *source, souk_error *err) {
+souk_status roles_choose(chosen *out, roles *r, const table *t, const char *target, const char *source,
+                         souk_error *err) {
     memset(out, 0, sizeof *out);
     column *y = NULL;
     TRY(table_require(t, target, source, &y, err));
@@ -112,12 +127,19 @@ souk_status roles_choose(chosen *out, roles *r, const table *t, const char *targ
     int n_inputs = 0;
     for (int i = 0; i < t->n_columns; i++) {
         const column *c = &t->columns[i];
-        if (c == y || (r->weight && !strcmp(c->name, r->weight)) || (r->time && !strcmp(c->name, r->time)) || roles_leaves_out(r, c->name)) continue;
-        if (choose_feature(&r->arena, c, &inputs[n_inputs], &out->reasons[n_inputs], &out->notes[out->n_notes])) n_inputs++;
-        else out->n_notes++;
+        if (c == y || (r->weight && !strcmp(c->name, r->weight)) || (r->time && !strcmp(c->name, r->time)) ||
+            roles_leaves_out(r, c->name))
+            continue;
+        if (choose_feature(&r->arena, c, &inputs[n_inputs], &out->reasons[n_inputs], &out->notes[out->n_notes]))
+            n_inputs++;
+        else
+            out->n_notes++;
     }
     if (n_inputs == 0)
-        return err_set(err, SOUK_INPUT, "%s: besides the target \"%s\" no column can be learned from: the others are empty, constant, dates or identifiers", source, target);
+        return err_set(err, SOUK_INPUT,
+                       "%s: besides the target \"%s\" no column can be learned from: the others are empty, constant, "
+                       "dates or identifiers",
+                       source, target);
     feature_config output = feature_config_default(roles_target_type(y));
     output.name = arena_strdup(&r->arena, target);
     if (!output.name) return err_nomem(err, "choosing the features");

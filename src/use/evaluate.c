@@ -1,6 +1,7 @@
 /* evaluate.c - reads the rows as the model was trained to see them, scores them, and writes metrics with intervals.
  *
- * Types are forced to those of training, so that a column of this file that happens to hold digits only is still text where it was. */
+ * Types are forced to those of training, so that a column of this file that happens to hold digits only is still text
+ * where it was. */
 #include "use/evaluate.h"
 
 #include <string.h>
@@ -10,7 +11,8 @@
 #include "train/judge.h"
 #include "train/recipe_parts.h"
 
-static souk_status read_rows(table **out, const model *m, const char *data, const souk_evaluate_options *o, souk_error *err) {
+static souk_status read_rows(table **out, const model *m, const char *data, const souk_evaluate_options *o,
+                             souk_error *err) {
     table_options t;
     const char **types = NULL;
     recipe_table_options(&t, &o->table);
@@ -43,12 +45,14 @@ static void write_reports(evaluation *e, const model *m, const metric_set *sets,
     }
     json_end_object(&w);
     for (int i = 0; i < n; i++) {
-        buf_printf(&e->text, "%s: metrics of %lld rows of %s\n", pipeline_config(m->pipeline, true, i)->name, (long long)e->rows, data);
+        buf_printf(&e->text, "%s: metrics of %lld rows of %s\n", pipeline_config(m->pipeline, true, i)->name,
+                   (long long)e->rows, data);
         judge_text(&e->text, m, i, &sets[i]);
     }
 }
 
-static souk_status judge_all(evaluation *e, const model *m, const dataset *d, const char *data, const judge_options *j, souk_error *err) {
+static souk_status judge_all(evaluation *e, const model *m, const dataset *d, const char *data, const judge_options *j,
+                             souk_error *err) {
     int n = pipeline_outputs(m->pipeline), done = 0;
     metric_set *sets = mem_calloc((size_t)n, sizeof *sets);
     souk_status status = sets ? SOUK_OK : err_nomem(err, "judging the model");
@@ -61,13 +65,14 @@ static souk_status judge_all(evaluation *e, const model *m, const dataset *d, co
         status = buf_status(&e->json, "writing the evaluation", err);
     }
     if (status == SOUK_OK) status = buf_status(&e->text, "writing the evaluation", err);
-    if (status == SOUK_OK) e->metrics = sets[0];   /* moved */
+    if (status == SOUK_OK) e->metrics = sets[0]; /* moved */
     for (int i = status == SOUK_OK ? 1 : 0; i < done; i++) metric_set_clear(&sets[i]);
     mem_free(sets);
     return status;
 }
 
-souk_status evaluate_model(evaluation *out, const model *m, const char *data, const souk_evaluate_options *options, souk_error *err) {
+souk_status evaluate_model(evaluation *out, const model *m, const char *data, const souk_evaluate_options *options,
+                           souk_error *err) {
     souk_status status = SOUK_OK;
     table *t = NULL;
     dataset *d = NULL;
@@ -78,7 +83,8 @@ souk_status evaluate_model(evaluation *out, const model *m, const char *data, co
     buf_init(&out->text, 0);
     TRY_DONE(read_rows(&t, m, data, options, err));
     TRY_DONE(pipeline_encode(m->pipeline, t, NULL, t->n, true, data, &d, &dropped, err));
-    if (dropped) log_warn("%s: %lld rows have no target that the model knows and are left out", data, (long long)dropped);
+    if (dropped)
+        log_warn("%s: %lld rows have no target that the model knows and are left out", data, (long long)dropped);
     if (d->n == 0) {
         status = err_set(err, SOUK_INPUT, "%s: no row has a target that the model knows: nothing to judge", data);
         goto done;
@@ -91,7 +97,8 @@ souk_status evaluate_model(evaluation *out, const model *m, const char *data, co
     }
     out->rows = d->n;
     out->rejected = t->n_rejected;
-    judge_options j = {.threshold = options->threshold, .replicates = options->replicates, .seed = options->seed, .pool = threads};
+    judge_options j = {
+        .threshold = options->threshold, .replicates = options->replicates, .seed = options->seed, .pool = threads};
     status = judge_all(out, m, d, data, &j, err);
 done:
     dataset_free(d);

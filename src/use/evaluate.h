@@ -7,13 +7,15 @@
 #include "stat/metric.h"
 
 typedef struct evaluation {
-    metric_set metrics;      /* of the first output */
+    metric_set metrics; /* of the first output */
     int64_t rows, rejected;
     buf json, text;
 } evaluation;
 
-/* The caller clears *out. A target column that is missing, or holds classes that the model does not know, is SOUK_INPUT. */
-souk_status evaluate_model(evaluation *out, const model *m, const char *data, const souk_evaluate_options *options, souk_error *err);
+/* The caller clears *out. A target column that is missing, or holds classes that the model does not know, is
+ * SOUK_INPUT. */
+souk_status evaluate_model(evaluation *out, const model *m, const char *data, const souk_evaluate_options *options,
+                           souk_error *err);
 void evaluation_clear(evaluation *e);
 
 /* Architecture, parameters, plan, FLOPs, and the training record. */

@@ -1,5 +1,5 @@
-/* inspect.c - what a model file holds, in words: architecture, parameters, the memory plan of a training batch, FLOPs, and the record
- * of its training. Nothing is run. */
+/* inspect.c - what a model file holds, in words: architecture, parameters, the memory plan of a training batch, FLOPs,
+ * and the record of its training. Nothing is run. */
 #include <string.h>
 
 #include "model/sizing.h"
@@ -10,12 +10,15 @@ static void inspect_features(const model *m, buf *out) {
     for (int i = 0; i < pipeline_inputs(p); i++) {
         feature_shape s = pipeline_shape(p, false, i);
         buf_printf(out, "  %-20s %-9s", pipeline_config(p, false, i)->name, feature_type_name(s.type));
-        if (s.type == FEATURE_TEXT || s.type == FEATURE_SEQUENCE) buf_printf(out, " %lld steps of %lld tokens", (long long)s.width, (long long)s.vocabulary);
-        else if (s.is_ids) buf_printf(out, " %lld values", (long long)s.vocabulary);
+        if (s.type == FEATURE_TEXT || s.type == FEATURE_SEQUENCE)
+            buf_printf(out, " %lld steps of %lld tokens", (long long)s.width, (long long)s.vocabulary);
+        else if (s.is_ids)
+            buf_printf(out, " %lld values", (long long)s.vocabulary);
         buf_char(out, '\n');
     }
     for (int i = 0; i < pipeline_outputs(p); i++) {
-        buf_printf(out, "  %-20s %-9s target", pipeline_config(p, true, i)->name, feature_type_name(pipeline_shape(p, true, i).type));
+        buf_printf(out, "  %-20s %-9s target", pipeline_config(p, true, i)->name,
+                   feature_type_name(pipeline_shape(p, true, i).type));
         int64_t k = pipeline_class_count(p, i);
         for (int64_t c = 0; c < k && c < 12; c++) buf_printf(out, "%s%s", c ? ", " : " of ", pipeline_class(p, i, c));
         if (k > 12) buf_printf(out, " … (%lld classes)", (long long)k);
@@ -33,8 +36,11 @@ static souk_status inspect_text(const model *m, buf *out, souk_error *err) {
     buf_printf(out, "\nplan of a training batch of %lld rows\n", (long long)size);
     TRY(model_sizing(m, size, true, 1, &batch, out, err));
     TRY(model_sizing(m, 1, false, 1, &one, NULL, err));
-    buf_printf(out, "\n%lld parameters, %lld of them trained; training batch: %.2f MB, %.2f MFLOP forward, %.2f MFLOP backward; one prediction: %.2f MFLOP\n",
-               (long long)batch.parameters, (long long)batch.trainable, (double)batch.plan_bytes / 1e6, batch.flops_forward / 1e6, batch.flops_backward / 1e6, one.flops_forward / 1e6);
+    buf_printf(out,
+               "\n%lld parameters, %lld of them trained; training batch: %.2f MB, %.2f MFLOP forward, %.2f MFLOP "
+               "backward; one prediction: %.2f MFLOP\n",
+               (long long)batch.parameters, (long long)batch.trainable, (double)batch.plan_bytes / 1e6,
+               batch.flops_forward / 1e6, batch.flops_backward / 1e6, one.flops_forward / 1e6);
     buf_printf(out, "seed %llu, data %s\n", (unsigned long long)m->seed, m->fingerprint);
     if (m->metrics) buf_printf(out, "training record: %s\n", m->metrics);
     return SOUK_OK;
@@ -77,8 +83,10 @@ static souk_status inspect_json(const model *m, buf *out, souk_error *err) {
         json_key(&w, "spec");
         json_put_raw(&w, spec_text.data);
         json_key(&w, "training");
-        if (m->metrics) json_put_raw(&w, m->metrics);
-        else json_put_null(&w);
+        if (m->metrics)
+            json_put_raw(&w, m->metrics);
+        else
+            json_put_null(&w);
         json_end_object(&w);
         buf_char(out, '\n');
     }

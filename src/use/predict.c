@@ -1,7 +1,8 @@
 /* predict.c - a stream in, the same stream out with predictions beside each row.
  *
- * Rows go through in chunks, so memory is bounded whatever the file's size. Columns come out as they were read, byte for byte apart
- * from quoting; what the model adds is named after its output. Unknown columns pass through; missing ones are an error that names them. */
+ * Rows go through in chunks, so memory is bounded whatever the file's size. Columns come out as they were read, byte
+ * for byte apart from quoting; what the model adds is named after its output. Unknown columns pass through; missing
+ * ones are an error that names them. */
 #include "use/predict.h"
 
 #include <math.h>
@@ -14,7 +15,9 @@
 enum { CHUNK_ROWS = 8192 };
 
 int64_t predict_width(const model *m, int output) {
-    return pipeline_shape(m->pipeline, true, output).type == FEATURE_CATEGORY ? pipeline_class_count(m->pipeline, output) : 1;
+    return pipeline_shape(m->pipeline, true, output).type == FEATURE_CATEGORY
+               ? pipeline_class_count(m->pipeline, output)
+               : 1;
 }
 
 /* The only text input of a model that takes bare lines, or NULL. */
@@ -42,7 +45,10 @@ static souk_status forced_types(const model *m, const char ***types, souk_error 
 }
 
 static void read_options(table_options *t, const souk_predict_options *o) {
-    static const struct { const char *name; table_format format; } formats[] = {
+    static const struct {
+        const char *name;
+        table_format format;
+    } formats[] = {
         {"csv", TABLE_CSV}, {"tsv", TABLE_TSV}, {"space", TABLE_SPACE}, {"jsonl", TABLE_JSONL}, {"lines", TABLE_LINES}};
     *t = table_options_default();
     for (size_t i = 0; o->table.format && i < sizeof formats / sizeof *formats; i++)
@@ -58,7 +64,8 @@ static void read_options(table_options *t, const souk_predict_options *o) {
 
 /* Standard input without a format is bare lines for a model of one text; a file is a table unless it says otherwise. */
 static bool takes_lines(const model *m, const char *data, const souk_predict_options *o) {
-    return only_text_input(m) && !strcmp(data, "-") && !o->table.format && !o->table.no_header && !o->table.delimiter && !o->table.where;
+    return only_text_input(m) && !strcmp(data, "-") && !o->table.format && !o->table.no_header && !o->table.delimiter &&
+           !o->table.where;
 }
 
 /* ---- one chunk ---- */
@@ -70,8 +77,8 @@ typedef struct predict_job {
     rows_out *out;
     double threshold;
     const char *data;
-    const char *text_name;     /* bare lines: the name that the one column gets */
-    float *p;                  /* scores of one output of a chunk */
+    const char *text_name; /* bare lines: the name that the one column gets */
+    float *p;              /* scores of one output of a chunk */
     size_t p_capacity;
     buf cell;
 } predict_job;
@@ -147,7 +154,7 @@ static souk_status put_chunk(predict_job *j, const table *t, const dataset *d, s
         status = score_output(j, d, o, &p, err);
         if (status != SOUK_OK) break;
         scores[o] = p;
-        j->p = NULL;   /* kept in scores; the next output gets memory of its own */
+        j->p = NULL; /* kept in scores; the next output gets memory of its own */
         j->p_capacity = 0;
     }
     for (int64_t i = 0; status == SOUK_OK && i < t->n; i++) {
@@ -166,7 +173,7 @@ static souk_status put_chunk(predict_job *j, const table *t, const dataset *d, s
 
 static souk_status predict_chunk(predict_job *j, table *t, souk_error *err) {
     dataset *d = NULL;
-    if (j->text_name) {   /* bare lines: the one column takes the input's name */
+    if (j->text_name) { /* bare lines: the one column takes the input's name */
         char *name = mem_strdup(j->text_name);
         if (!name) return err_nomem(err, "predicting");
         mem_free(t->columns[0].name);
@@ -191,7 +198,8 @@ static souk_status predict_rows(predict_job *j, table_reader *r, souk_predict_su
     }
 }
 
-souk_status predict_stream(const model *m, const char *data, const souk_predict_options *options, souk_predict_summary *summary, souk_error *err) {
+souk_status predict_stream(const model *m, const char *data, const souk_predict_options *options,
+                           souk_predict_summary *summary, souk_error *err) {
     souk_status status = SOUK_OK;
     const char **types = NULL;
     table_reader *reader = NULL;

@@ -1,7 +1,7 @@
 /* rows_out.c - one writer for every command that makes rows.
  *
- * CSV follows RFC 4180 with LF line ends (CRLF for spreadsheets); quoting only where it is needed. Probabilities are written with as many
- * digits as a float carries, so that reading them back gives the same float. */
+ * CSV follows RFC 4180 with LF line ends (CRLF for spreadsheets); quoting only where it is needed. Probabilities are
+ * written with as many digits as a float carries, so that reading them back gives the same float. */
 #include "use/rows_out.h"
 
 #include <math.h>
@@ -25,10 +25,10 @@ struct rows_out {
     bool excel;
     char **names;
     size_t n_names, names_capacity;
-    size_t at;              /* cell of the row being written */
+    size_t at; /* cell of the row being written */
     int64_t rows;
     json_writer json;
-    souk_status status;     /* the first failure of a call that returns nothing */
+    souk_status status; /* the first failure of a call that returns nothing */
 };
 
 static bool ends_with(const char *path, const char *extension) {
@@ -40,8 +40,12 @@ souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool
     *out = NULL;
     rows_out *o = mem_calloc(1, sizeof *o);
     if (!o) return err_nomem(err, "opening the output");
-    o->form = as ? (!strcmp(as, "jsonl") ? OUT_JSONL : !strcmp(as, "json") ? OUT_JSON : OUT_CSV)
-                 : ends_with(path, ".jsonl") ? OUT_JSONL : ends_with(path, ".json") ? OUT_JSON : OUT_CSV;
+    o->form = as                          ? (!strcmp(as, "jsonl")  ? OUT_JSONL
+                                             : !strcmp(as, "json") ? OUT_JSON
+                                                                   : OUT_CSV)
+              : ends_with(path, ".jsonl") ? OUT_JSONL
+              : ends_with(path, ".json")  ? OUT_JSON
+                                          : OUT_CSV;
     o->delimiter = ends_with(path, ".tsv") ? '\t' : ',';
     o->excel = excel;
     buf_init(&o->line, 0);
@@ -56,7 +60,8 @@ souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool
 }
 
 void rows_out_column(rows_out *o, const char *name) {
-    if (!mem_grow(&o->names, &o->names_capacity, o->n_names, sizeof *o->names) || !(o->names[o->n_names] = mem_strdup(name))) {
+    if (!mem_grow(&o->names, &o->names_capacity, o->n_names, sizeof *o->names) ||
+        !(o->names[o->n_names] = mem_strdup(name))) {
         o->status = SOUK_NOMEM;
         return;
     }
@@ -77,7 +82,8 @@ static bool needs_defusing(const char *s, size_t n) {
 static void put_csv(rows_out *o, const char *s, size_t n) {
     buf *b = &o->line;
     bool quote = n == 0 && o->n_names == 1, defuse = o->excel && needs_defusing(s, n);
-    for (size_t i = 0; i < n && !quote; i++) quote = s[i] == '"' || s[i] == '\n' || s[i] == '\r' || s[i] == o->delimiter;
+    for (size_t i = 0; i < n && !quote; i++)
+        quote = s[i] == '"' || s[i] == '\n' || s[i] == '\r' || s[i] == o->delimiter;
     if (n && (s[0] == ' ' || s[n - 1] == ' ')) quote = true;
     if (quote) buf_char(b, '"');
     if (defuse) buf_char(b, '\'');
@@ -108,8 +114,10 @@ static void begin_cell(rows_out *o) {
 
 void rows_out_text(rows_out *o, const char *s, size_t n) {
     begin_cell(o);
-    if (o->form == OUT_CSV) put_csv(o, s, n);
-    else json_put_string_n(&o->json, s, n);
+    if (o->form == OUT_CSV)
+        put_csv(o, s, n);
+    else
+        json_put_string_n(&o->json, s, n);
 }
 
 void rows_out_number(rows_out *o, double v) {
@@ -120,8 +128,10 @@ void rows_out_number(rows_out *o, double v) {
         return;
     }
     size_t n = num_format_float(text, (float)v);
-    if (o->form == OUT_CSV) buf_add(&o->line, text, n);
-    else json_put_raw(&o->json, text);
+    if (o->form == OUT_CSV)
+        buf_add(&o->line, text, n);
+    else
+        json_put_raw(&o->json, text);
 }
 
 static souk_status flush(rows_out *o, bool all, souk_error *err) {
@@ -146,7 +156,8 @@ souk_status rows_out_header_done(rows_out *o, souk_error *err) {
 }
 
 souk_status rows_out_row_done(rows_out *o, souk_error *err) {
-    if (o->form == OUT_CSV) buf_str(&o->line, o->excel ? "\r\n" : "\n");
+    if (o->form == OUT_CSV)
+        buf_str(&o->line, o->excel ? "\r\n" : "\n");
     else {
         json_end_object(&o->json);
         buf_char(&o->line, '\n');
@@ -166,8 +177,10 @@ static void free_all(rows_out *o) {
 souk_status rows_out_commit(rows_out *o, souk_error *err) {
     if (o->form == OUT_JSON) buf_printf(&o->line, "],\"count\":%lld}\n", (long long)o->rows);
     souk_status status = o->line.len ? flush(o, true, err) : SOUK_OK;
-    if (status == SOUK_OK) status = fs_commit(o->file, err);
-    else fs_abandon(o->file);
+    if (status == SOUK_OK)
+        status = fs_commit(o->file, err);
+    else
+        fs_abandon(o->file);
     free_all(o);
     return status;
 }
