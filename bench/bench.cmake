@@ -8,3 +8,6 @@ function(souk_bench name layer)
 endfunction()
 
 souk_bench(bench_predict api)
+souk_bench(bench_lstm train)
+souk_bench(bench_csv data)
+souk_bench(bench_tok feat)
