@@ -53,6 +53,7 @@ souk_test(test_graph graph)
 souk_test(test_plan graph threads)
 souk_test(test_ops graph threads)
 souk_double_test(test_ops)
+souk_double_test(test_ops_keras)
 souk_test(test_rnn graph threads)
 souk_double_test(test_rnn)
 # --- nn

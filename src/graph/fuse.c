@@ -62,8 +62,9 @@ bool fuse_replace(graph *g, node_id id, const op_def *op, int n_in, const node_i
         n->in[i] = in[i];
     }
     bool fine = graph_node_finish(g, n);
-    assert(!fine || (n->shape.rank == before.rank && shape_count(&n->shape) == shape_count(&before)));
-    return fine;
+    bool same = n->shape.rank == before.rank && shape_count(&n->shape) == shape_count(&before);
+    assert(!fine || same);
+    return fine && same;
 }
 
 /* Readers of each node, outputs and the loss included; nodes that nobody reads do not count as readers. */

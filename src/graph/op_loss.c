@@ -82,7 +82,7 @@ static real absolute(real x) { return x < 0 ? -x : x; }
 /* max(z, 0) - z*y + log(1 + exp(-|z|)) */
 static void bce_logits(int64_t n, const real *z, const real *y, real *loss)
 {
-    real t[BLOCK];
+    real t[BLOCK] = {0};
     for (int64_t i = 0; i < n; i++) t[i] = -absolute(z[i]);
     kern.act(n, GEMM_SOFTPLUS, t, t);
     for (int64_t i = 0; i < n; i++) loss[i] = (z[i] > 0 ? z[i] : 0) - z[i] * y[i] + t[i];
@@ -90,7 +90,7 @@ static void bce_logits(int64_t n, const real *z, const real *y, real *loss)
 
 static void bce_probability(int64_t n, const real *p, const real *y, real *loss)
 {
-    real a[BLOCK], b[BLOCK];
+    real a[BLOCK] = {0}, b[BLOCK] = {0};
     for (int64_t i = 0; i < n; i++) a[i] = clip(p[i]), b[i] = 1 - a[i];
     kern.log(n, a, a);
     kern.log(n, b, b);
