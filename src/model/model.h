@@ -12,7 +12,7 @@
 
 typedef struct model {
     spec *spec;
-    pipeline *pipeline;
+    pipeline *pipeline;        /* NULL: a net that was made layer by layer, whose inputs come encoded; it cannot be loaded from a file */
     net *net;
     real **params;             /* [net_params]: values, each of its param_def's shape */
     int n_params;
@@ -33,11 +33,14 @@ souk_status model_write(const model *m, model_writer *w, arena *keep, souk_error
 souk_status model_load(model **out, const char *path, souk_error *err);
 souk_status model_from_file(model **out, const model_file *f, const char *name, souk_error *err);
 
+/* Every id of rows [begin, begin + n) must have its row in the table that it is looked up in; SOUK_INPUT names the first that has not. */
+souk_status model_check_ids(const model *m, const dataset *d, int64_t begin, int64_t n, souk_error *err);
+
 /* ---- scoring ---- */
 typedef struct scorer scorer;
 souk_status scorer_new(scorer **out, const model *m, souk_error *err);
 void scorer_free(scorer *s);
 /* Predictions of output `output` for rows [begin, begin + n) of d: [n, width] floats (probabilities; numbers in their own unit). */
-souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, int output, float *out, pool *pool, souk_error *err);
+souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, int output, float *out, pool *crew, souk_error *err);
 
 #endif

@@ -280,7 +280,7 @@ static void build_losses(builder *b)
     graph_loss(g, total);
 }
 
-souk_status net_build(const net *n, graph *g, souk_error *err)
+static souk_status build(const net *n, graph *g, bool with_loss, souk_error *err)
 {
     TRY(net_status(n, err));
     if (n->n_heads == 0) return err_set(err, SOUK_USAGE, "a network needs at least one output");
@@ -306,12 +306,15 @@ souk_status net_build(const net *n, graph *g, souk_error *err)
         b.value[l->out] = l->def->build(&b, l);
     }
     for (int i = 0; i < n->n_heads; i++) graph_output(g, b.value[n->heads[i].value]);
-    if (g->training) build_losses(&b);
+    if (with_loss) build_losses(&b);
     status = graph_status(g, err);
 done:
     arena_clear(&scratch);
     return status;
 }
+
+souk_status net_build(const net *n, graph *g, souk_error *err) { return build(n, g, g->training, err); }
+souk_status net_build_loss(const net *n, graph *g, souk_error *err) { return build(n, g, true, err); }
 
 /* ---- asking ---- */
 
@@ -320,15 +323,11 @@ int net_outputs(const net *n) { return n->n_heads; }
 const char *net_input_name(const net *n, int i) { return n->layers[net_at(n, n->inputs[i])->layer].name; }
 bool net_input_is_ids(const net *n, int i) { return net_at(n, n->inputs[i])->type == DT_I32; }
 
-int64_t net_input_width(const net *n, int i)
-{
-    const net_value *v = net_at(n, n->inputs[i]);
-    shape s = shape_make(v->rank, v->d);
-    return shape_count(&s);
-}
+int64_t net_input_width(const net *n, int i) { return net_row(net_at(n, n->inputs[i])); }
 
 const char *net_output_name(const net *n, int i) { return n->heads[i].name; }
 int64_t net_output_width(const net *n, int i) { return net_at(n, n->heads[i].value)->d[0]; }
+int net_rank(const net *n, net_id x) { return n->err.code == SOUK_OK && x > 0 && x < n->n_values ? net_at(n, x)->rank : 0; }
 int net_params(const net *n) { return n->n_params; }
 const param_def *net_param(const net *n, int i) { return &n->params[i]; }
 

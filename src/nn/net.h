@@ -61,6 +61,7 @@ bool net_input_is_ids(const net *n, int i);                  /* i32, else real *
 int64_t net_input_width(const net *n, int i);                /* elements per row */
 const char *net_output_name(const net *n, int i);
 int64_t net_output_width(const net *n, int i);
+int net_rank(const net *n, net_id x);                       /* axes of an activation beside the batch; 0 after a mistake */
 int net_params(const net *n);
 const param_def *net_param(const net *n, int i);
 int64_t net_param_count(const net *n, bool trainable_only);
@@ -73,6 +74,8 @@ int64_t net_input_vocabulary(const net *n, int i);
 /* Records the net on a graph. Input slots: the net's inputs in order; when training, then one target per output, then the sample
  * weight [B] real. Outputs of the graph: the predictions in order. Parameters: slot i is net_param(i). */
 souk_status net_build(const net *n, graph *g, souk_error *err);
+/* The same with targets, weight and loss also where g is not for training: the loss as evaluation has it. */
+souk_status net_build_loss(const net *n, graph *g, souk_error *err);
 /* Initial values of parameter i (shape of net_param(i)), from Philox keyed by the seed and the parameter's number. */
 souk_status net_init_param(const net *n, int i, uint64_t seed, real *values, souk_error *err);
 /* Architecture as `inspect` prints it: layer, output shape, parameters, connected to. */

@@ -195,6 +195,25 @@ void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real 
         for (int64_t i = 0; i < n; i++) average[i] = s->average * average[i] + (1 - s->average) * p[i];
 }
 
+typedef struct flushed {
+    void (*fn)(void *context, int64_t task, int worker);
+    void *context;
+} flushed;
+
+static void flushed_task(void *context, int64_t task, int worker)
+{
+    const flushed *f = context;
+    uint32_t saved = kern_fp_enter();
+    f->fn(f->context, task, worker);
+    kern_fp_leave(saved);
+}
+
+void opt_run(pool *crew, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context)
+{
+    flushed f = {fn, context};
+    pool_run(crew, n, flushed_task, &f);
+}
+
 /* ---- asking, saving, restoring ---- */
 
 int64_t opt_iterations(const opt *o) { return o->iterations; }

@@ -65,6 +65,9 @@ opt_scalars opt_scalars_at(const opt *o, int64_t step, double learning_rate);
 /* Update of n elements at p with gradient g, and their EMA. m, v, average as in opt_state, at the same elements. */
 void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real *p, const real *g, real *m, real *v, real *average);
 
+/* pool_run with denormals flushed in every task, as in a plan's: whichever thread takes it. */
+void opt_run(pool *crew, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context);
+
 /* ---- opt_lazy.c ---- */
 void opt_lazy_rows(opt *o, int i, const grad_rows *rows, const opt_scalars *s, pool *crew);   /* replay, then this step, for the listed rows */
 void opt_lazy_flush(opt *o, int i, pool *crew);

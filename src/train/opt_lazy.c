@@ -93,7 +93,7 @@ static inline void list_stale(const opt *o, opt_state *s, int64_t r, int64_t *n)
 static void replay_listed(const opt *o, const opt_state *s, int64_t n, pool *crew)
 {
     replay_work w = {o, s, n, o->iterations};
-    pool_run(crew, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, replay_task, &w);
+    opt_run(crew, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, replay_task, &w);
 }
 
 void opt_prepare(opt *o, int i, const int32_t *ids, int64_t n, pool *crew)
@@ -150,6 +150,6 @@ void opt_lazy_rows(opt *o, int i, const grad_rows *rows, const opt_scalars *scal
     bool forgets = idle_rows_rest(s) && (o->o.kind == OPT_ADAGRAD || (o->o.kind == OPT_SGD && !s->m));
     opt_prepare(o, i, rows->ids, rows->n, crew);   /* nothing left to do where the caller prepared */
     row_work w = {o, s, rows, scalars};
-    pool_run(crew, (rows->n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, row_task, &w);
+    opt_run(crew, (rows->n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, row_task, &w);
     for (int64_t k = 0; k < rows->n; k++) s->last[rows->ids[k]] = forgets ? OPT_UNTOUCHED : o->iterations + 1;
 }

@@ -185,7 +185,7 @@ static void clip(work *w, pool *crew)
     opt *o = w->o;
     for (int i = 0; i < o->n; i++) o->state[i].clip = 1;
     if (o->o.clip_norm == 0 && o->o.clip_global_norm == 0) return;
-    pool_run(crew, o->n_blocks, norm_task, w);
+    opt_run(crew, o->n_blocks, norm_task, w);
     double all = 0;
     for (int64_t k = 0; k < o->n_blocks;) {
         int i = o->blocks[k].param;
@@ -213,8 +213,10 @@ static void step_lazy(work *w, pool *crew)
         }
         opt_lazy_flush(o, i, crew);
         s->lazy = false;
+        uint32_t saved = kern_fp_enter();
         for (int64_t k = 0; k < o->n_blocks; k++)
             if (o->blocks[k].param == i) update_task(w, k, 0);
+        kern_fp_leave(saved);
         s->lazy = true;
         for (int64_t r = 0; r < s->p.count / s->p.row_width; r++) s->last[r] = o->iterations + 1;
     }
@@ -225,11 +227,11 @@ bool opt_step(opt *o, const param_grad *const *g, double learning_rate, pool *cr
     work w = {.o = o, .g = g, .s = opt_scalars_at(o, o->iterations, learning_rate)};
     pool *few = o->total >= OPT_SERIAL ? crew : NULL;   /* small models stay on this thread */
     if (o->rescan) opt_lazy_rescan(o);
-    if (o->o.accumulate > 1) pool_run(few, o->n_blocks, sum_task, &w);
+    if (o->o.accumulate > 1) opt_run(few, o->n_blocks, sum_task, &w);
     o->micro++;
     w.final = o->micro >= o->o.accumulate;
     if (w.final) clip(&w, few);
-    pool_run(few, o->n_blocks, update_task, &w);
+    opt_run(few, o->n_blocks, update_task, &w);
     if (!w.final) return false;
     if (o->history) {
         if (o->iterations - o->first_kept == OPT_HISTORY) opt_flush(o, crew);
