@@ -1,7 +1,9 @@
-/* batch - a batch of rows as slices of the reader's buffer: what the scanners (csv, jsonl) produce and the reader consumes.
+/* batch - a batch of rows as slices of the reader's buffer: what the scanners (csv, jsonl) produce and the reader
+ * consumes.
  *
- * A cell is 8 bytes: an offset and a length, in `text` (the buffer) or in `scratch` (cells that had to be unescaped). Rows that
- * are not well-formed stay in the batch with the reason, so that they are counted and reported in the order of the file. */
+ * A cell is 8 bytes: an offset and a length, in `text` (the buffer) or in `scratch` (cells that had to be unescaped).
+ * Rows that are not well-formed stay in the batch with the reason, so that they are counted and reported in the order
+ * of the file. */
 #ifndef SOUK_DATA_BATCH_H
 #define SOUK_DATA_BATCH_H
 
@@ -37,8 +39,8 @@ typedef struct batch_row {
     uint32_t at, len; /* the row's bytes in text, without its line end */
     row_fault fault;
     int64_t detail;
-    int64_t line;     /* 1-based, where it starts */
-    const char *why;  /* static text */
+    int64_t line;    /* 1-based, where it starts */
+    const char *why; /* static text */
 } batch_row;
 
 typedef struct batch {

@@ -1,17 +1,19 @@
 /* csv - rows out of delimited text.
  *
- * The scan has two stages. Stage one classifies 64 bytes at a time into bit masks of separators (delimiter, LF, CR) and of
- * quotes. Stage two walks the set bits: a field that does not begin with a quote ends at the next separator bit, whatever
- * quotes it holds; one that does is closed by way of the quote bits, and the walk goes on behind it. So there is no parity of
- * quotes over the whole text (the trick of simdjson): real exports hold stray quotes, and one would turn the rest inside out.
+ * The scan has two stages. Stage one classifies 64 bytes at a time into bit masks of separators (delimiter, LF, CR) and
+ * of quotes. Stage two walks the set bits: a field that does not begin with a quote ends at the next separator bit,
+ * whatever quotes it holds; one that does is closed by way of the quote bits, and the walk goes on behind it. So there
+ * is no parity of quotes over the whole text (the trick of simdjson): real exports hold stray quotes, and one would
+ * turn the rest inside out.
  *
- * Invariant: nothing is decided by a byte that is not there yet. A row counts only when the byte behind its end is known (CR
- * may be half of CRLF, a quote half of a doubled one), so the rows do not depend on how the text was cut. */
+ * Invariant: nothing is decided by a byte that is not there yet. A row counts only when the byte behind its end is
+ * known (CR may be half of CRLF, a quote half of a doubled one), so the rows do not depend on how the text was cut. */
 #include "data/csv.h"
 
 #include <string.h>
 
 #include "base/mem.h"
+#include "simd/kern.h"
 
 void batch_init(batch *b) {
     *b = (batch){0};
@@ -46,7 +48,11 @@ bool batch_room(batch *b) {
 }
 
 void csv_init(csv_scan *s, table_format format, char delimiter, int64_t max_field, size_t max_row) {
-    *s = (csv_scan){.format = format, .delimiter = format == TABLE_LINES ? '\n' : delimiter, .max_field = max_field, .max_row = max_row, .line = 1};
+    *s = (csv_scan){.format = format,
+                    .delimiter = format == TABLE_LINES ? '\n' : delimiter,
+                    .max_field = max_field,
+                    .max_row = max_row,
+                    .line = 1};
 }
 
 void csv_clear(csv_scan *s) {
@@ -58,29 +64,6 @@ void csv_clear(csv_scan *s) {
 
 /* ---- stage one ---- */
 
-/* 0x80 in each byte of x that is zero, exactly (no carry between bytes). */
-static inline uint64_t zero_bytes(uint64_t x) {
-    const uint64_t low = 0x7f7f7f7f7f7f7f7full;
-    return ~(((x & low) + low) | x | low);
-}
-
-/* Eight flags 0x80 to eight bits: the product gathers bit 7 of byte i at bit 56 + i. */
-static inline uint64_t gather(uint64_t flags) { return ((flags >> 7) * 0x0102040810204080ull) >> 56; }
-
-static void mask_block(const char *p, uint64_t delimiter, uint64_t *separators, uint64_t *quotes) {
-    const uint64_t ones = 0x0101010101010101ull;
-    uint64_t s = 0, q = 0;
-    for (int i = 0; i < 8; i++) {
-        uint64_t x;
-        memcpy(&x, p + 8 * i, 8);
-        uint64_t ends = zero_bytes(x ^ delimiter) | zero_bytes(x ^ ('\n' * ones)) | zero_bytes(x ^ ('\r' * ones));
-        s |= gather(ends) << (8 * i);
-        q |= gather(zero_bytes(x ^ ('"' * ones))) << (8 * i);
-    }
-    *separators = s;
-    *quotes = q;
-}
-
 souk_status csv_mask(csv_scan *s, const char *text, size_t n, souk_error *err) {
     size_t words = n / 64 + 1;
     if (words > s->words) {
@@ -91,8 +74,7 @@ souk_status csv_mask(csv_scan *s, const char *text, size_t n, souk_error *err) {
         if (!a || !b) return err_nomem(err, "reading a table");
         s->words = words;
     }
-    uint64_t delimiter = (uint64_t)(unsigned char)s->delimiter * 0x0101010101010101ull;
-    for (size_t w = 0; w < words; w++) mask_block(text + 64 * w, delimiter, s->separators + w, s->quotes + w);
+    kern.csv_masks((int64_t)words, text, s->delimiter, s->separators, s->quotes);
     uint64_t tail = ((uint64_t)1 << (n % 64)) - 1; /* nothing beyond the text */
     s->separators[words - 1] &= tail;
     s->quotes[words - 1] &= tail;
@@ -142,10 +124,10 @@ int64_t csv_count_lines(const char *p, size_t n) {
 
 /* A quoted field: where its text begins and ends, and where the field ends. */
 typedef struct quoted {
-    size_t close;   /* the closing quote */
-    size_t end;     /* the separator behind the field, or n */
-    bool doubled;   /* holds "" */
-    bool literal;   /* not a quoted field after all */
+    size_t close; /* the closing quote */
+    size_t end;   /* the separator behind the field, or n */
+    bool doubled; /* holds "" */
+    bool literal; /* not a quoted field after all */
 } quoted;
 
 /* CSV rule: the first quote that is not doubled closes the field; the rest up to a separator is kept literally. */
@@ -188,7 +170,8 @@ static csv_end quoted_line(const csv_scan *s, const char *t, size_t n, bool last
         }
         q->close = p;
         q->end = p + 1;
-        bool delimited = p + 1 == n || is_line_end(t[p + 1]) || (s->format == TABLE_SPACE ? is_blank(t[p + 1]) : t[p + 1] == s->delimiter);
+        bool delimited = p + 1 == n || is_line_end(t[p + 1]) ||
+                         (s->format == TABLE_SPACE ? is_blank(t[p + 1]) : t[p + 1] == s->delimiter);
         q->literal = !delimited;
         return CSV_ROW;
     }
@@ -196,7 +179,8 @@ static csv_end quoted_line(const csv_scan *s, const char *t, size_t n, bool last
     return last ? CSV_ROW : CSV_MORE;
 }
 
-/* Makes the cell of a quoted field: a slice where the bytes stand together, else a copy without the quotes' doubling. */
+/* Makes the cell of a quoted field: a slice where the bytes stand together, else a copy without the quotes' doubling.
+ */
 static bool quoted_cell(const char *t, size_t start, const quoted *q, cell *c, buf *scratch) {
     const char *p = t + start + 1, *close = t + q->close;
     if (!q->doubled && q->end == q->close + 1) {
@@ -227,8 +211,8 @@ static bool pass_line_end(csv_scan *s, const char *t, size_t n, bool last, size_
 }
 
 /* Fields between runs of spaces and tabs; those at the ends of the line count for nothing. */
-static csv_end space_fields(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *cells, int capacity, int *n_fields,
-                            size_t *end, buf *scratch) {
+static csv_end space_fields(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *cells, int capacity,
+                            int *n_fields, size_t *end, buf *scratch) {
     size_t p = start;
     for (;;) {
         while (p < n && is_blank(t[p])) p++;
@@ -255,8 +239,8 @@ static csv_end space_fields(csv_scan *s, const char *t, size_t n, bool last, siz
 }
 
 /* Fields between delimiters. */
-static csv_end delimited_fields(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *cells, int capacity, int *n_fields,
-                                size_t *end, buf *scratch) {
+static csv_end delimited_fields(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *cells,
+                                int capacity, int *n_fields, size_t *end, buf *scratch) {
     walk w = walk_begin(s->separators, n, start);
     int f = 0;
     for (;;) {
@@ -265,7 +249,8 @@ static csv_end delimited_fields(csv_scan *s, const char *t, size_t n, bool last,
         if (start < n && t[start] == '"' && s->format != TABLE_LINES) {
             quoted q;
             s->saw_quoted = true;
-            csv_end e = s->format == TABLE_TSV ? quoted_line(s, t, n, last, start, &q) : quoted_csv(s, t, n, last, start, &q);
+            csv_end e =
+                s->format == TABLE_TSV ? quoted_line(s, t, n, last, start, &q) : quoted_csv(s, t, n, last, start, &q);
             if (e != CSV_ROW) {
                 *end = start;
                 return e;
@@ -293,8 +278,8 @@ static csv_end delimited_fields(csv_scan *s, const char *t, size_t n, bool last,
     }
 }
 
-csv_end csv_row(csv_scan *s, const char *t, size_t n, bool last, size_t *pos, cell *cells, int capacity, int *n_fields, batch_row *row,
-                buf *scratch) {
+csv_end csv_row(csv_scan *s, const char *t, size_t n, bool last, size_t *pos, cell *cells, int capacity, int *n_fields,
+                batch_row *row, buf *scratch) {
     *n_fields = 0;
     for (;;) {
         while (*pos < n && is_line_end(t[*pos]))
@@ -302,8 +287,9 @@ csv_end csv_row(csv_scan *s, const char *t, size_t n, bool last, size_t *pos, ce
         if (*pos == n) return last ? CSV_ROW : CSV_MORE;
         size_t start = *pos, end = 0;
         s->saw_quoted = false;
-        csv_end e = s->format == TABLE_SPACE ? space_fields(s, t, n, last, start, cells, capacity, n_fields, &end, scratch)
-                                             : delimited_fields(s, t, n, last, start, cells, capacity, n_fields, &end, scratch);
+        csv_end e = s->format == TABLE_SPACE
+                        ? space_fields(s, t, n, last, start, cells, capacity, n_fields, &end, scratch)
+                        : delimited_fields(s, t, n, last, start, cells, capacity, n_fields, &end, scratch);
         if (e == CSV_UNCLOSED) s->open_line = s->line + csv_count_lines(t + start, end - start);
         if (e != CSV_ROW) return e;
         *row = (batch_row){.at = (uint32_t)start, .len = (uint32_t)(end - start), .line = s->line};
@@ -339,8 +325,8 @@ static void judge(const csv_scan *s, batch_row *row, const cell *cells, int n_co
     }
 }
 
-souk_status csv_rows(csv_scan *s, const char *text, size_t n, bool last, int max_rows, batch *b, size_t *pos, const char *path,
-                     souk_error *err) {
+souk_status csv_rows(csv_scan *s, const char *text, size_t n, bool last, int max_rows, batch *b, size_t *pos,
+                     const char *path, souk_error *err) {
     while (b->n < max_rows) {
         if (!batch_room(b)) return err_nomem(err, "reading a table");
         cell *cells = b->cells + (size_t)b->n * (size_t)b->n_columns;
@@ -358,7 +344,8 @@ souk_status csv_rows(csv_scan *s, const char *text, size_t n, bool last, int max
 
 souk_status csv_unclosed(const csv_scan *s, const char *path, souk_error *err) {
     return err_at(err, SOUK_INPUT, s->open_line, -1,
-                  "%s:%lld: the quote opened on this line is never closed; close it, double quotes inside the field (\"\"), or read with "
+                  "%s:%lld: the quote opened on this line is never closed; close it, double quotes inside the field "
+                  "(\"\"), or read with "
                   "--format tsv or --format lines if quotes are ordinary characters there",
                   path, (long long)s->open_line);
 }
@@ -387,12 +374,17 @@ bool csv_skip(csv_scan *s, const char *text, size_t n, size_t *consumed) {
         if (s->skip_quoted) {
             if (s->skip_quote_seen) {
                 s->skip_quote_seen = false;
-                if (c != '"') s->skip_quoted = false; /* it was the closing quote; c is judged below */
-                else continue;
+                if (c != '"')
+                    s->skip_quoted = false; /* it was the closing quote; c is judged below */
+                else
+                    continue;
             } else {
-                if (c == '"') s->skip_quote_seen = true;
-                else if (c == '\n') s->line++;
-                else if (c == '\r') s->skip_cr = true;
+                if (c == '"')
+                    s->skip_quote_seen = true;
+                else if (c == '\n')
+                    s->line++;
+                else if (c == '\r')
+                    s->skip_cr = true;
                 continue;
             }
         }
@@ -401,7 +393,8 @@ bool csv_skip(csv_scan *s, const char *text, size_t n, size_t *consumed) {
             *consumed = i + 1;
             return true;
         }
-        if (c == '\r') s->skip_cr = true;
+        if (c == '\r')
+            s->skip_cr = true;
         else if (c == '"' && s->skip_field_start && s->format == TABLE_CSV) {
             s->skip_quoted = true;
             s->open_line = s->line;

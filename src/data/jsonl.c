@@ -1,9 +1,10 @@
 /* jsonl - a JSON parser for flat rows, which makes slices instead of a tree.
  *
- * One pass over a line by recursive descent; only strings with a backslash are copied (to scratch). The usual row has its keys
- * in the order of the row before, so a key is compared with the next column's name before it is looked up.
+ * One pass over a line by recursive descent; only strings with a backslash are copied (to scratch). The usual row has
+ * its keys in the order of the row before, so a key is compared with the next column's name before it is looked up.
  *
- * Invariant: a row is good only if the whole line was one object of RFC 8259; a fault is the first byte that is wrong. */
+ * Invariant: a row is good only if the whole line was one object of RFC 8259; a fault is the first byte that is wrong.
+ */
 #include "data/jsonl.h"
 
 #include <string.h>
@@ -12,7 +13,8 @@
 #include "base/utf8.h"
 
 souk_status jsonl_init(jsonl_scan *s, int64_t max_field, size_t max_row, bool ignore_new, souk_error *err) {
-    *s = (jsonl_scan){.max_field = max_field, .max_row = max_row, .line = 1, .ignore_new = ignore_new, .keys = map_new()};
+    *s = (jsonl_scan){
+        .max_field = max_field, .max_row = max_row, .line = 1, .ignore_new = ignore_new, .keys = map_new()};
     return s->keys ? SOUK_OK : err_nomem(err, "reading JSON Lines");
 }
 
@@ -33,10 +35,10 @@ const char *jsonl_column(const jsonl_scan *s, int column, size_t *len) {
 /* One line being parsed. */
 typedef struct line {
     jsonl_scan *s;
-    const char *base;     /* the text: cells are offsets from it */
+    const char *base; /* the text: cells are offsets from it */
     const char *p, *end;
     buf *scratch;
-    const char *why;      /* the first fault */
+    const char *why; /* the first fault */
     row_fault fault;
     bool nomem;
 } line;
@@ -88,7 +90,8 @@ static bool unicode_escape(line *l) {
     if (c == 0) return fail(l, ROW_JSON, "a NUL character (\\u0000)");
     if (c >= 0xdc00 && c <= 0xdfff) return fail(l, ROW_JSON, "half of a surrogate pair");
     if (c >= 0xd800 && c <= 0xdbff) {
-        if (l->end - l->p < 2 || l->p[0] != '\\' || l->p[1] != 'u') return fail(l, ROW_JSON, "half of a surrogate pair");
+        if (l->end - l->p < 2 || l->p[0] != '\\' || l->p[1] != 'u')
+            return fail(l, ROW_JSON, "half of a surrogate pair");
         l->p += 2;
         if (!hex4(l, &low)) return false;
         if (low < 0xdc00 || low > 0xdfff) return fail(l, ROW_JSON, "half of a surrogate pair");
@@ -163,8 +166,10 @@ static bool digits(line *l) {
 
 static bool number(line *l) {
     if (*l->p == '-') l->p++;
-    if (l->p < l->end && *l->p == '0') l->p++;
-    else if (!digits(l)) return false;
+    if (l->p < l->end && *l->p == '0')
+        l->p++;
+    else if (!digits(l))
+        return false;
     if (l->p < l->end && *l->p == '.') {
         l->p++;
         if (!digits(l)) return false;
@@ -178,7 +183,8 @@ static bool number(line *l) {
 }
 
 static bool word(line *l, const char *w, size_t n) {
-    if ((size_t)(l->end - l->p) < n || memcmp(l->p, w, n) != 0) return fail(l, ROW_JSON, "a value that is not JSON (text needs double quotes)");
+    if ((size_t)(l->end - l->p) < n || memcmp(l->p, w, n) != 0)
+        return fail(l, ROW_JSON, "a value that is not JSON (text needs double quotes)");
     l->p += n;
     return true;
 }
@@ -223,13 +229,11 @@ static bool value(line *l, int depth, cell *out) {
     case '[': ok = nested(l, depth); break;
     case 't': ok = word(l, "true", 4); break;
     case 'f': ok = word(l, "false", 5); break;
-    case 'n':
-        *out = (cell){0};
-        return word(l, "null", 4);
-    default:
-        ok = *from == '-' || (*from >= '0' && *from <= '9') ? number(l) : word(l, "true", 4);
+    case 'n': *out = (cell){0}; return word(l, "null", 4);
+    default: ok = *from == '-' || (*from >= '0' && *from <= '9') ? number(l) : word(l, "true", 4);
     }
-    *out = (cell){(uint32_t)(from - l->base), (uint32_t)(l->p - from) | (*from == '{' || *from == '[' ? CELL_STRING : 0)};
+    *out =
+        (cell){(uint32_t)(from - l->base), (uint32_t)(l->p - from) | (*from == '{' || *from == '[' ? CELL_STRING : 0)};
     return ok;
 }
 
@@ -317,9 +321,12 @@ static souk_status take_keys(jsonl_scan *s, souk_error *err) {
         map_entry *e = map_at(s->keys, s->row_keys[i]);
         if (e->value >= 0) continue;
         if (s->n_columns >= JSONL_MAX_COLUMNS)
-            return err_set(err, SOUK_REFUSED, "more than %d different keys in the first rows: these are not the columns of a table; write "
-                                              "one object with the same keys on each line", JSONL_MAX_COLUMNS);
-        if (!mem_grow(&s->columns, &s->columns_capacity, (size_t)s->n_columns, sizeof *s->columns)) return err_nomem(err, "reading JSON Lines");
+            return err_set(err, SOUK_REFUSED,
+                           "more than %d different keys in the first rows: these are not the columns of a table; write "
+                           "one object with the same keys on each line",
+                           JSONL_MAX_COLUMNS);
+        if (!mem_grow(&s->columns, &s->columns_capacity, (size_t)s->n_columns, sizeof *s->columns))
+            return err_nomem(err, "reading JSON Lines");
         s->columns[s->n_columns] = s->row_keys[i];
         e->value = s->n_columns++;
     }
@@ -351,7 +358,8 @@ done:
     return status;
 }
 
-souk_status jsonl_rows(jsonl_scan *s, const char *text, size_t n, bool last, int max_rows, batch *b, size_t *at, souk_error *err) {
+souk_status jsonl_rows(jsonl_scan *s, const char *text, size_t n, bool last, int max_rows, batch *b, size_t *at,
+                       souk_error *err) {
     size_t pos = *at;
     while (b->n < max_rows && pos < n) {
         const char *lf = memchr(text + pos, '\n', n - pos);

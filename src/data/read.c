@@ -1,9 +1,9 @@
 /* read - tables from readers: types from the first rows, chunks of a stream, whole tables.
  *
- * The first 10,000 rows (or 64 MiB) are staged as text; a column whose present cells are all numbers becomes one. A stream
- * keeps to these types. A whole table takes them as a guess: a column that later turns out to hold something else is dropped
- * for the rest of the pass, and a second pass over the source reads it as text. Guesses fail rarely, and this way a number's
- * text is never kept beside it. Standard input is recorded for the second pass.
+ * The first 10,000 rows (or 64 MiB) are staged as text; a column whose present cells are all numbers becomes one. A
+ * stream keeps to these types. A whole table takes them as a guess: a column that later turns out to hold something
+ * else is dropped for the rest of the pass, and a second pass over the source reads it as text. Guesses fail rarely,
+ * and this way a number's text is never kept beside it. Standard input is recorded for the second pass.
  *
  * Invariant: table_read's types depend on all rows, table_next's on the first ones, neither on chunks. */
 #include <string.h>
@@ -11,6 +11,8 @@
 #include "base/mem.h"
 #include "data/reader.h"
 #include "data/schema.h"
+
+enum { CHUNK_ROOM = 8192 }; /* rows of a chunk that get their room at once */
 
 /* Reads the first rows and decides the storage of each column. `unseen`: what a column without any value is. */
 static souk_status stage(table_reader *r, bool unseen, souk_error *err) {
@@ -53,7 +55,8 @@ static souk_status finish(const table_reader *r, table *t, souk_error *err) {
     for (int k = 0; k < t->n_columns; k++) {
         column *c = t->columns + k;
         if (!schema_infer(c, t->n, k)) return err_nomem(err, "judging the columns");
-        if (c->type == COLUMN_EMPTY && c->is_number && !r->told[k] && !make_empty(c, t->n)) return err_nomem(err, "judging the columns");
+        if (c->type == COLUMN_EMPTY && c->is_number && !r->told[k] && !make_empty(c, t->n))
+            return err_nomem(err, "judging the columns");
         if (r->told[k]) {
             c->type = r->types[k];
             schema_mark_missing(c, t->n);
@@ -98,6 +101,7 @@ souk_status table_next(table_reader *r, int64_t max_rows, table **out, souk_erro
             r->has_stage = false;
         }
         r->stage_bytes = 0;
+        TRY_DONE(append_reserve(&a, max_rows < CHUNK_ROOM ? max_rows : CHUNK_ROOM, err));
         TRY_DONE(reader_rows(r, &a, max_rows, 0, err));
     }
     a.t->n_read = r->n_read - r->told_read;
@@ -114,8 +118,11 @@ done:
 static souk_status nothing(const table_reader *r, souk_error *err) {
     const char *name = strcmp(r->path, "-") == 0 ? "standard input" : r->path;
     if (r->n_read == 0) return err_set(err, SOUK_INPUT, "%s has a header and no rows", name);
-    if (r->o.where && r->rejects.n < r->n_read) return err_set(err, SOUK_INPUT, "%s: none of its %lld rows meets --where %s", name, (long long)r->n_read, r->o.where);
-    return err_set(err, SOUK_INPUT, "%s: none of its %lld rows can be read; the first is %s", name, (long long)r->n_read, r->rejects.first);
+    if (r->o.where && r->rejects.n < r->n_read)
+        return err_set(err, SOUK_INPUT, "%s: none of its %lld rows meets --where %s", name, (long long)r->n_read,
+                       r->o.where);
+    return err_set(err, SOUK_INPUT, "%s: none of its %lld rows can be read; the first is %s", name,
+                   (long long)r->n_read, r->rejects.first);
 }
 
 /* One pass over the source into r->staged. *again: some columns are not what they seemed. */

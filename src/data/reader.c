@@ -1,10 +1,11 @@
-/* reader - rows over files: opens them one after the other, keeps the buffer, checks headers and encoding, runs the filter.
+/* reader - rows over files: opens them one after the other, keeps the buffer, checks headers and encoding, runs the
+ * filter.
  *
  *     text: [ used | pos: unread rows … partial row :n | 64 zero bytes ]
  *
- * When no whole row is left, the partial one moves to the front and more is read behind it; the buffer doubles for a row that
- * does not fit, up to max_row, beyond which the row is passed over and rejected. Which file, line and row a byte belongs to
- * never depends on where reads or the buffer cut the text.
+ * When no whole row is left, the partial one moves to the front and more is read behind it; the buffer doubles for a
+ * row that does not fit, up to max_row, beyond which the row is passed over and rejected. Which file, line and row a
+ * byte belongs to never depends on where reads or the buffer cut the text.
  *
  * Invariant: a batch lies in one file, and its cells are slices of the buffer until the next fill. */
 #include "data/reader.h"
@@ -15,11 +16,14 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "data/schema.h"
+#include "simd/kern.h"
 
-enum { READ_SIZE = 256 * 1024, PAD = 64, BATCH_CELLS = 1 << 16 };
+enum { READ_SIZE = 256 * 1024, PAD = 64, BATCH_CELLS = 1 << 13 };
 
 static const char *shown(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
-static const char *file_name(const table_reader *r) { return shown(r->paths[r->at < r->n_paths ? r->at : r->n_paths - 1]); }
+static const char *file_name(const table_reader *r) {
+    return shown(r->paths[r->at < r->n_paths ? r->at : r->n_paths - 1]);
+}
 
 /* ---- the buffer ---- */
 
@@ -49,7 +53,8 @@ static souk_status fill(table_reader *r, size_t want, souk_error *err) {
         if (r->sniffed && memchr(r->text + r->n, 0, got)) {
             const char *nul = memchr(r->text + r->n, 0, got);
             int64_t line = line_at(r) + csv_count_lines(r->text, (size_t)(nul - r->text));
-            return err_at(err, SOUK_INPUT, line, -1, "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv",
+            return err_at(err, SOUK_INPUT, line, -1,
+                          "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv",
                           file_name(r), (long long)line, file_name(r));
         }
         r->n += got;
@@ -94,10 +99,14 @@ static souk_status take_names(table_reader *r, const batch *b, int n, bool heade
     for (int i = 0; i < n && status == SOUK_OK; i++) {
         bool is_new = false;
         int64_t at = map_put(seen, r->names[i], strlen(r->names[i]), &is_new);
-        if (at < 0) status = err_nomem(err, "reading a header");
+        if (at < 0)
+            status = err_nomem(err, "reading a header");
         else if (!is_new)
-            status = err_at(err, SOUK_INPUT, 1, -1, "%s: two columns are named \"%s\" (the %lldth and the %dth); give each its own name, or read "
-                            "with --no-header if the first line is data", file_name(r), r->names[i], (long long)at + 1, i + 1);
+            status =
+                err_at(err, SOUK_INPUT, 1, -1,
+                       "%s: two columns are named \"%s\" (the %lldth and the %dth); give each its own name, or read "
+                       "with --no-header if the first line is data",
+                       file_name(r), r->names[i], (long long)at + 1, i + 1);
     }
     map_free(seen);
     return status;
@@ -112,13 +121,16 @@ static souk_status same_names(table_reader *r, const batch *b, int n, souk_error
         while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t')) len--;
         char standard[16];
         snprintf(standard, sizeof standard, "c%d", i + 1);
-        bool same = len > 0 ? strlen(r->names[i]) == len && memcmp(r->names[i], p, len) == 0 : strcmp(r->names[i], standard) == 0;
+        bool same = len > 0 ? strlen(r->names[i]) == len && memcmp(r->names[i], p, len) == 0
+                            : strcmp(r->names[i], standard) == 0;
         if (!same)
-            return err_at(err, SOUK_INPUT, 1, -1, "%s: column %d is \"%.*s\", but \"%s\" in %s; files read together need the same header", file_name(r),
-                          i + 1, len < 100 ? (int)len : 100, p, r->names[i], shown(r->paths[0]));
+            return err_at(err, SOUK_INPUT, 1, -1,
+                          "%s: column %d is \"%.*s\", but \"%s\" in %s; files read together need the same header",
+                          file_name(r), i + 1, len < 100 ? (int)len : 100, p, r->names[i], shown(r->paths[0]));
     }
     if (n != r->n_names)
-        return err_at(err, SOUK_INPUT, 1, -1, "%s has %d columns, but %s has %d; files read together need the same header", file_name(r), n,
+        return err_at(err, SOUK_INPUT, 1, -1,
+                      "%s has %d columns, but %s has %d; files read together need the same header", file_name(r), n,
                       shown(r->paths[0]), r->n_names);
     return SOUK_OK;
 }
@@ -135,24 +147,30 @@ static souk_status first_row(table_reader *r, int *n, souk_error *err) {
         int64_t line = r->csv.line;
         csv_end e = csv_row(&r->csv, r->text, r->n, r->eof, &pos, b->cells, capacity, n, b->rows, &b->scratch);
         bool header = r->how.header && e == CSV_ROW && *n > 0 && *n <= capacity;
-        if (header) r->pos = pos;
-        else r->csv.line = line;
+        if (header)
+            r->pos = pos;
+        else
+            r->csv.line = line;
         if (e == CSV_UNCLOSED) return csv_unclosed(&r->csv, file_name(r), err);
         if (e == CSV_NOMEM) return err_nomem(err, "reading a header");
         if (e == CSV_MORE) {
             if (r->n - r->pos > r->max_row)
-                return err_at(err, SOUK_INPUT, 1, -1, "%s: the first line is longer than %lld bytes; is this a table?", file_name(r), (long long)r->max_row);
+                return err_at(err, SOUK_INPUT, 1, -1, "%s: the first line is longer than %lld bytes; is this a table?",
+                              file_name(r), (long long)r->max_row);
             TRY(more(r, err));
             continue;
         }
         if (*n > READER_MAX_COLUMNS)
-            return err_at(err, SOUK_INPUT, 1, -1, "%s: %d columns; a table has at most %d", file_name(r), *n, READER_MAX_COLUMNS);
+            return err_at(err, SOUK_INPUT, 1, -1, "%s: %d columns; a table has at most %d", file_name(r), *n,
+                          READER_MAX_COLUMNS);
         if (*n > capacity) {
             capacity = *n;
             continue;
         }
         if (*n > 0 && header && !utf8_valid(r->text + b->rows->at, b->rows->len))
-            return err_at(err, SOUK_INPUT, b->rows->line, -1, "%s:%lld: the header is not UTF-8; if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 %s > utf8.csv",
+            return err_at(err, SOUK_INPUT, b->rows->line, -1,
+                          "%s:%lld: the header is not UTF-8; if it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 %s "
+                          "> utf8.csv",
                           file_name(r), (long long)b->rows->line, file_name(r));
         return SOUK_OK;
     }
@@ -171,10 +189,14 @@ static souk_status begin_columns(table_reader *r, souk_error *err) {
     if (r->how.format == TABLE_JSONL) {
         if (!first) return SOUK_OK;
         TRY(fill(r, JSONL_DISCOVER_BYTES, err));
-        TRY(jsonl_discover(&r->json, r->text, r->n < JSONL_DISCOVER_BYTES ? r->n : JSONL_DISCOVER_BYTES, r->eof && r->n <= JSONL_DISCOVER_BYTES, err));
+        TRY(jsonl_discover(&r->json, r->text, r->n < JSONL_DISCOVER_BYTES ? r->n : JSONL_DISCOVER_BYTES,
+                           r->eof && r->n <= JSONL_DISCOVER_BYTES, err));
         if (r->json.n_columns == 0) {
             if (r->n == 0) return empty_file(r, err);
-            return err_at(err, SOUK_INPUT, 1, -1, "%s:1: no line is a JSON object with a key; JSON Lines has one object a line: {\"column\": value, ...}", file_name(r));
+            return err_at(
+                err, SOUK_INPUT, 1, -1,
+                "%s:1: no line is a JSON object with a key; JSON Lines has one object a line: {\"column\": value, ...}",
+                file_name(r));
         }
         if (!names_room(r, r->json.n_columns)) return err_nomem(err, "reading keys");
         for (int i = 0; i < r->n_names; i++) {
@@ -203,8 +225,10 @@ static souk_status begin_file(table_reader *r, souk_error *err) {
     }
     if (!was_sniffed) {
         TRY(sniff(r->paths[0], r->text, r->n, r->eof, &r->o, &r->how, err));
-        if (r->how.format == TABLE_JSONL) TRY(jsonl_init(&r->json, r->o.max_field, r->max_row, r->o.keep != NULL, err));
-        else csv_init(&r->csv, r->how.format, r->how.delimiter, r->o.max_field, r->max_row);
+        if (r->how.format == TABLE_JSONL)
+            TRY(jsonl_init(&r->json, r->o.max_field, r->max_row, r->o.keep != NULL, err));
+        else
+            csv_init(&r->csv, r->how.format, r->how.delimiter, r->o.max_field, r->max_row);
     }
     r->sniffed = true;
     r->csv.line = r->json.line = 1;
@@ -253,7 +277,8 @@ static souk_status long_row(table_reader *r, souk_error *err) {
         size_t n = r->n - r->pos < sizeof start ? r->n - r->pos : sizeof start;
         memcpy(start, r->text + r->pos, n);
         r->n_read++;
-        TRY(reject_add(&r->rejects, file_name(r), line, "the row is longer than rows may be (is a quote not closed?)", start, n, err));
+        TRY(reject_add(&r->rejects, file_name(r), line, "the row is longer than rows may be (is a quote not closed?)",
+                       start, n, err));
         r->skipping = true;
         csv_skip_begin(&r->csv);
     }
@@ -308,16 +333,20 @@ static souk_status next_batch(table_reader *r, int max_rows, souk_error *err) {
         if (r->done) return SOUK_OK;
         TRY(masks(r, err));
         b->text = r->text;
-        if (r->how.format == TABLE_JSONL) TRY(jsonl_rows(&r->json, r->text, r->n, r->eof, max_rows, b, &r->pos, err));
+        if (r->how.format == TABLE_JSONL)
+            TRY(jsonl_rows(&r->json, r->text, r->n, r->eof, max_rows, b, &r->pos, err));
         else
             TRY(csv_rows(&r->csv, r->text, r->n, r->eof, max_rows, b, &r->pos, file_name(r), err));
         if (b->n > 0) {
             check_utf8(r);
             return SOUK_OK;
         }
-        if (r->eof) TRY(next_file(r, err));
-        else if (r->n - r->pos > r->max_row + 2) TRY(long_row(r, err)); /* 2: a line end that is still open */
-        else TRY(more(r, err));
+        if (r->eof)
+            TRY(next_file(r, err));
+        else if (r->n - r->pos > r->max_row + 2)
+            TRY(long_row(r, err)); /* 2: a line end that is still open */
+        else
+            TRY(more(r, err));
     }
 }
 
@@ -340,11 +369,16 @@ static void reason(const table_reader *r, const batch_row *row, const batch *b, 
     long long d = (long long)row->detail;
     switch (row->fault) {
     case ROW_FIELDS:
-        snprintf(out, size, "%lld field%s where the %s has %d", d, d == 1 ? "" : "s", r->how.header ? "header" : "first row", r->n_names);
+        snprintf(out, size, "%lld field%s where the %s has %d", d, d == 1 ? "" : "s",
+                 r->how.header ? "header" : "first row", r->n_names);
         break;
-    case ROW_LONG_FIELD: snprintf(out, size, "column \"%.60s\" holds more than %lld bytes", r->names[d], (long long)r->o.max_field); break;
+    case ROW_LONG_FIELD:
+        snprintf(out, size, "column \"%.60s\" holds more than %lld bytes", r->names[d], (long long)r->o.max_field);
+        break;
     case ROW_LONG: snprintf(out, size, "the row is longer than rows may be (is a quote not closed?)"); break;
-    case ROW_UTF8: snprintf(out, size, "byte %lld is not UTF-8 (if the file is Latin-1: iconv -f LATIN1 -t UTF-8)", d + 1); break;
+    case ROW_UTF8:
+        snprintf(out, size, "byte %lld is not UTF-8 (if the file is Latin-1: iconv -f LATIN1 -t UTF-8)", d + 1);
+        break;
     case ROW_KEY: snprintf(out, size, "a key at byte %lld that the first rows have not", d + 1); break;
     case ROW_JSON: snprintf(out, size, "not JSON at byte %lld: %s", d + 1, row->why); break;
     default: {
@@ -354,7 +388,8 @@ static void reason(const table_reader *r, const batch_row *row, const batch *b, 
         bool comma = len < 40 && memchr(p, ',', len) && r->o.decimal != ',';
         size_t most = len < 60 ? len : 60;
         while (most < len && most > 57 && ((unsigned char)p[most] & 0xc0) == 0x80) most--;
-        snprintf(out, size, "column \"%.60s\": \"%.*s\" is not a number%s", r->out_names[d], (int)most, p, comma ? " (try --decimal ,)" : "");
+        snprintf(out, size, "column \"%.60s\": \"%.*s\" is not a number%s", r->out_names[d], (int)most, p,
+                 comma ? " (try --decimal ,)" : "");
     }
     }
 }
@@ -368,7 +403,8 @@ static void put_back(table_reader *r, int i) {
     b->n = i;
 }
 
-/* Which rows of the batch are wanted: good, and let through by the filter. Stops behind the row that reaches a limit. */
+/* Which rows of the batch are wanted: good, and let through by the filter. Stops behind the row that reaches a limit.
+ */
 static int choose(table_reader *r, int64_t max_bytes, int *pick) {
     batch *b = &r->rows;
     int n = 0;
@@ -406,7 +442,8 @@ souk_status reader_rows(table_reader *r, append *a, int64_t rows, int64_t max_by
             if (b->rows[i].fault) {
                 char why[320];
                 reason(r, b->rows + i, b, i, why, sizeof why);
-                TRY_DONE(reject_add(&r->rejects, file_name(r), b->rows[i].line, why, r->text + b->rows[i].at, b->rows[i].len, err));
+                TRY_DONE(reject_add(&r->rejects, file_name(r), b->rows[i].line, why, r->text + b->rows[i].at,
+                                    b->rows[i].len, err));
             }
         r->n_read += b->n;
         if (max_bytes > 0 && r->stage_bytes >= max_bytes) break;
@@ -424,8 +461,10 @@ done:
 
 static souk_status unknown_column(const table_reader *r, const char *name, souk_error *err) {
     const char *nearest = err_nearest(name, (const char *const *)r->names, (size_t)r->n_names);
-    if (nearest) return err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", shown(r->path), name, nearest);
-    return err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", shown(r->path), name, r->n_names, r->names[0]);
+    if (nearest)
+        return err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", shown(r->path), name, nearest);
+    return err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", shown(r->path), name,
+                   r->n_names, r->names[0]);
 }
 
 static int find_name(const table_reader *r, const char *name) {
@@ -444,11 +483,14 @@ static souk_status choose_columns(table_reader *r, souk_error *err) {
     r->types = mem_calloc(n, sizeof *r->types);
     r->is_number = mem_calloc(n, sizeof *r->is_number);
     souk_status status = SOUK_OK;
-    if (!wanted || !r->from || !r->out_names || !r->told || !r->types || !r->is_number) TRY_DONE(err_nomem(err, "opening a table"));
+    if (!wanted || !r->from || !r->out_names || !r->told || !r->types || !r->is_number)
+        TRY_DONE(err_nomem(err, "opening a table"));
     for (const char *const *k = r->o.keep; k && *k; k++) {
         int i = find_name(r, *k);
-        if (i >= 0) wanted[i] = true;
-        else if (!r->o.keep_optional) TRY_DONE(unknown_column(r, *k, err));
+        if (i >= 0)
+            wanted[i] = true;
+        else if (!r->o.keep_optional)
+            TRY_DONE(unknown_column(r, *k, err));
     }
     for (int i = 0; i < r->n_names; i++)
         if (!r->o.keep || wanted[i]) {
@@ -457,7 +499,10 @@ static souk_status choose_columns(table_reader *r, souk_error *err) {
         }
     for (const char *const *t = r->o.types; t && t[0]; t += 2) {
         column_type type;
-        if (!column_type_parse(t[1], &type)) TRY_DONE(err_set(err, SOUK_USAGE, "column \"%s\": \"%s\" is no type; number, binary, category, text, date and id are", t[0], t[1]));
+        if (!column_type_parse(t[1], &type))
+            TRY_DONE(err_set(err, SOUK_USAGE,
+                             "column \"%s\": \"%s\" is no type; number, binary, category, text, date and id are", t[0],
+                             t[1]));
         if (find_name(r, t[0]) < 0) TRY_DONE(unknown_column(r, t[0], err));
         for (int k = 0; k < r->n_out; k++)
             if (strcmp(r->out_names[k], t[0]) == 0) {
@@ -474,20 +519,32 @@ done:
 static void describe(table_reader *r) {
     static const char *const formats[] = {"", "CSV", "TSV", "space-separated", "JSON Lines", "plain lines"};
     const char *delimiter = "";
-    if (r->how.format == TABLE_CSV) delimiter = r->how.delimiter == ',' ? ", comma" : r->how.delimiter == ';' ? ", semicolon" : r->how.delimiter == '\t' ? ", tab" : r->how.delimiter == '|' ? ", bar" : ", other delimiter";
+    if (r->how.format == TABLE_CSV)
+        delimiter = r->how.delimiter == ','    ? ", comma"
+                    : r->how.delimiter == ';'  ? ", semicolon"
+                    : r->how.delimiter == '\t' ? ", tab"
+                    : r->how.delimiter == '|'  ? ", bar"
+                                               : ", other delimiter";
     if (r->how.format == TABLE_TSV) delimiter = ", tab";
     bool headed = r->how.format != TABLE_JSONL && r->how.format != TABLE_LINES;
     const char *packed = r->src ? source_compression(r->src) : NULL;
-    int n = snprintf(r->describe, sizeof r->describe, "%s%s%s, UTF-8%s%s, %d column%s", formats[r->how.format], delimiter,
-                     !headed ? "" : r->how.header ? ", header" : ", no header", packed ? ", " : "", packed ? packed : "", r->n_names, r->n_names == 1 ? "" : "s");
-    if (r->n_paths > 1 && n > 0 && (size_t)n < sizeof r->describe) snprintf(r->describe + n, sizeof r->describe - (size_t)n, ", %zu files", r->n_paths);
+    int n =
+        snprintf(r->describe, sizeof r->describe, "%s%s%s, UTF-8%s%s, %d column%s", formats[r->how.format], delimiter,
+                 !headed         ? ""
+                 : r->how.header ? ", header"
+                                 : ", no header",
+                 packed ? ", " : "", packed ? packed : "", r->n_names, r->n_names == 1 ? "" : "s");
+    if (r->n_paths > 1 && n > 0 && (size_t)n < sizeof r->describe)
+        snprintf(r->describe + n, sizeof r->describe - (size_t)n, ", %zu files", r->n_paths);
 }
 
-souk_status reader_open(table_reader **out, const char *path, const table_options *options, bool record, souk_error *err) {
+souk_status reader_open(table_reader **out, const char *path, const table_options *options, bool record,
+                        souk_error *err) {
     *out = NULL;
     table_reader *r = mem_calloc(1, sizeof *r);
     souk_status status = SOUK_OK;
     if (!r) return err_nomem(err, "opening a table");
+    kern_init();
     batch_init(&r->rows);
     r->o = *options;
     if (r->o.max_field <= 0 || r->o.max_field > 256 << 20) r->o.max_field = r->o.max_field <= 0 ? 16 << 20 : 256 << 20;
@@ -498,7 +555,9 @@ souk_status reader_open(table_reader **out, const char *path, const table_option
     TRY_DONE(open_file(r, record, err));
     describe(r);
     TRY_DONE(choose_columns(r, err));
-    if (r->o.where) TRY_DONE(where_compile(&r->filter, r->o.where, (const char *const *)r->names, (size_t)r->n_names, r->o.decimal == ',' ? ',' : '.', err));
+    if (r->o.where)
+        TRY_DONE(where_compile(&r->filter, r->o.where, (const char *const *)r->names, (size_t)r->n_names,
+                               r->o.decimal == ',' ? ',' : '.', err));
     *out = r;
     return SOUK_OK;
 done:

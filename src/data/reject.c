@@ -1,7 +1,7 @@
 /* reject - the reject file (JSON Lines: file, line, reason, text) and the verdict.
  *
- * The file is written whole and renamed at the end, as every file of the library; it exists, empty, when all rows were good,
- * so that an old one never speaks for a new run.
+ * The file is written whole and renamed at the end, as every file of the library; it exists, empty, when all rows were
+ * good, so that an old one never speaks for a new run.
  *
  * Invariant: lines come in the order of the source. */
 #include "data/reject.h"
@@ -26,7 +26,8 @@ static size_t cut(const char *text, size_t n) {
     return n;
 }
 
-souk_status reject_add(reject_log *l, const char *file, int64_t line, const char *reason, const char *text, size_t n, souk_error *err) {
+souk_status reject_add(reject_log *l, const char *file, int64_t line, const char *reason, const char *text, size_t n,
+                       souk_error *err) {
     if (l->n++ == 0) {
         buf b;
         buf_init(&b, 0);
@@ -80,7 +81,8 @@ souk_status reject_verdict(const reject_log *l, const char *source, int64_t rows
     num_format_double(allowed, 100 * max_bad);
     num_format_double(share, (double)(int64_t)(1000 * ((double)l->n / (double)rows) + .5) / 10);
     return err_set(err, SOUK_INPUT,
-                   "%s: %lld of %lld rows (%s %%) cannot be read and --max-bad allows %s %%; the first is %s. Mend them, list them all with "
+                   "%s: %lld of %lld rows (%s %%) cannot be read and --max-bad allows %s %%; the first is %s. Mend "
+                   "them, list them all with "
                    "--rejects FILE, or leave them out with a larger --max-bad",
                    source, (long long)l->n, (long long)rows, share, allowed, l->first);
 }

@@ -1,7 +1,7 @@
 /* sniff - guesses at a table's form, from its first rows.
  *
- * Candidates are tried by the scanner itself, so that quoting counts as it will count later. At most SNIFF_ROWS rows are looked
- * at. What was guessed is printed by the caller as one line; options overrule each guess.
+ * Candidates are tried by the scanner itself, so that quoting counts as it will count later. At most SNIFF_ROWS rows
+ * are looked at. What was guessed is printed by the caller as one line; options overrule each guess.
  *
  * Invariant: the answer depends on the first SNIFF_BYTES of the file only, not on how they arrived. */
 #include "data/sniff.h"
@@ -18,13 +18,13 @@ enum { SNIFF_ROWS = 200, SNIFF_FIELDS = 512 };
 
 /* The first rows under one candidate. */
 typedef struct sample {
-    int n;                /* rows */
+    int n; /* rows */
     int fields[SNIFF_ROWS];
-    cell *cells;          /* [SNIFF_ROWS, SNIFF_FIELDS] */
+    cell *cells; /* [SNIFF_ROWS, SNIFF_FIELDS] */
     buf scratch;
     const char *text;
-    int usual;            /* the most frequent number of fields */
-    double share;         /* of the rows that have it */
+    int usual;    /* the most frequent number of fields */
+    double share; /* of the rows that have it */
     bool unclosed;
 } sample;
 
@@ -48,7 +48,8 @@ static void count_usual(sample *s) {
     s->share = s->n > 0 ? (double)best / s->n : 0;
 }
 
-static souk_status take(sample *s, table_format format, char delimiter, const char *text, size_t n, bool complete, souk_error *err) {
+static souk_status take(sample *s, table_format format, char delimiter, const char *text, size_t n, bool complete,
+                        souk_error *err) {
     csv_scan scan;
     csv_init(&scan, format, delimiter, INT64_MAX, SIZE_MAX);
     buf_reset(&s->scratch);
@@ -59,7 +60,8 @@ static souk_status take(sample *s, table_format format, char delimiter, const ch
     size_t pos = 0;
     while (status == SOUK_OK && s->n < SNIFF_ROWS) {
         batch_row row;
-        csv_end e = csv_row(&scan, text, n, complete, &pos, s->cells + s->n * SNIFF_FIELDS, SNIFF_FIELDS, &s->fields[s->n], &row, &s->scratch);
+        csv_end e = csv_row(&scan, text, n, complete, &pos, s->cells + s->n * SNIFF_FIELDS, SNIFF_FIELDS,
+                            &s->fields[s->n], &row, &s->scratch);
         if (e == CSV_NOMEM) status = err_nomem(err, "looking at the first rows");
         if (e == CSV_UNCLOSED) s->unclosed = true;
         if (e != CSV_ROW || s->fields[s->n] == 0) break;
@@ -110,7 +112,8 @@ static bool commas_are_punctuation(const char *text, size_t n) {
 
 /* The best delimiter; 0 when none reaches `least`. A first row that has the usual number of fields breaks ties (decimal
  * commas below a header without), then the order of the list does. */
-static souk_status best_delimiter(sample *s, const char *text, size_t n, bool complete, bool prose, double least, char *out, souk_error *err) {
+static souk_status best_delimiter(sample *s, const char *text, size_t n, bool complete, bool prose, double least,
+                                  char *out, souk_error *err) {
     static const char candidates[] = "\t;|,";
     double best = 0;
     *out = 0;
@@ -159,8 +162,8 @@ static souk_status by_content(sample *s, const char *text, size_t n, bool comple
     return SOUK_OK;
 }
 
-static souk_status decide_format(sample *s, const char *path, const char *text, size_t n, bool complete, const table_options *o, sniffed *out,
-                                 souk_error *err) {
+static souk_status decide_format(sample *s, const char *path, const char *text, size_t n, bool complete,
+                                 const table_options *o, sniffed *out, souk_error *err) {
     char ext[16];
     extension(path, ext);
     bool standard_input = strcmp(path, "-") == 0;
@@ -168,14 +171,20 @@ static souk_status decide_format(sample *s, const char *path, const char *text, 
     out->delimiter = o->delimiter;
     if (out->format == TABLE_AUTO && o->delimiter) out->format = o->delimiter == '\t' ? TABLE_TSV : TABLE_CSV;
     if (out->format == TABLE_AUTO) {
-        if (strcmp(ext, "csv") == 0) out->format = TABLE_CSV;
-        else if (strcmp(ext, "tsv") == 0) out->format = TABLE_TSV;
-        else if (strcmp(ext, "jsonl") == 0) out->format = TABLE_JSONL;
-        else if (strcmp(ext, "txt") == 0 || standard_input) TRY(by_content(s, text, n, complete, out, err));
+        if (strcmp(ext, "csv") == 0)
+            out->format = TABLE_CSV;
+        else if (strcmp(ext, "tsv") == 0)
+            out->format = TABLE_TSV;
+        else if (strcmp(ext, "jsonl") == 0)
+            out->format = TABLE_JSONL;
+        else if (strcmp(ext, "txt") == 0 || standard_input)
+            TRY(by_content(s, text, n, complete, out, err));
         else
             return err_set(err, SOUK_INPUT,
-                           "%s: the extension \"%s%s\" is not known; tables are .csv, .tsv, .txt or .jsonl, each also .gz or .zst; for another "
-                           "name say --format csv, tsv, space, jsonl or lines", path, ext[0] ? "." : "", ext);
+                           "%s: the extension \"%s%s\" is not known; tables are .csv, .tsv, .txt or .jsonl, each also "
+                           ".gz or .zst; for another "
+                           "name say --format csv, tsv, space, jsonl or lines",
+                           path, ext[0] ? "." : "", ext);
     }
     if (out->format == TABLE_CSV && !out->delimiter) {
         TRY(best_delimiter(s, text, n, complete, false, .5, &out->delimiter, err));
@@ -237,14 +246,16 @@ static bool decide_header(const sample *s, char decimal) {
     return names && !against;
 }
 
-souk_status sniff(const char *path, const char *text, size_t n, bool complete, const table_options *options, sniffed *out, souk_error *err) {
+souk_status sniff(const char *path, const char *text, size_t n, bool complete, const table_options *options,
+                  sniffed *out, souk_error *err) {
     *out = (sniffed){0};
     sample s = {.cells = mem_array((size_t)SNIFF_ROWS * SNIFF_FIELDS, sizeof(cell))};
     if (!s.cells) return err_nomem(err, "looking at the first rows");
     buf_init(&s.scratch, 0);
     souk_status status = decide_format(&s, path, text, n, complete, options, out, err);
     bool rows = out->format != TABLE_JSONL && out->format != TABLE_LINES;
-    if (status == SOUK_OK && options->header >= 0) out->header = options->header && out->format != TABLE_JSONL;
+    if (status == SOUK_OK && options->header >= 0)
+        out->header = options->header && out->format != TABLE_JSONL;
     else if (status == SOUK_OK && rows) {
         status = take(&s, out->format, out->delimiter, text, n, complete, err);
         out->header = decide_header(&s, options->decimal == ',' ? ',' : '.');
@@ -260,14 +271,22 @@ souk_status sniff_encoding(const char *path, const char *text, size_t n, souk_er
     for (size_t i = 0; i < head; i++)
         if (p[i] == 0) ++*(i % 2 ? &odd : &even);
     const char *name = NULL;
-    if (n >= 2 && p[0] == 0xff && p[1] == 0xfe) name = "UTF-16";
-    else if (n >= 2 && p[0] == 0xfe && p[1] == 0xff) name = "UTF-16";
-    else if (head >= 4 && odd * 5 > head && even * 10 < odd) name = "UTF-16LE";
-    else if (head >= 4 && even * 5 > head && odd * 10 < even) name = "UTF-16BE";
+    if (n >= 2 && p[0] == 0xff && p[1] == 0xfe)
+        name = "UTF-16";
+    else if (n >= 2 && p[0] == 0xfe && p[1] == 0xff)
+        name = "UTF-16";
+    else if (head >= 4 && odd * 5 > head && even * 10 < odd)
+        name = "UTF-16LE";
+    else if (head >= 4 && even * 5 > head && odd * 10 < even)
+        name = "UTF-16BE";
     if (name)
-        return err_at(err, SOUK_INPUT, 1, 0, "%s is %s, and tables are read as UTF-8; convert it: iconv -f %s -t UTF-8 %s > utf8.csv", path, name, name, path);
+        return err_at(err, SOUK_INPUT, 1, 0,
+                      "%s is %s, and tables are read as UTF-8; convert it: iconv -f %s -t UTF-8 %s > utf8.csv", path,
+                      name, name, path);
     const char *nul = memchr(text, 0, n);
     if (!nul) return SOUK_OK;
     int64_t line = 1 + csv_count_lines(text, (size_t)(nul - text));
-    return err_at(err, SOUK_INPUT, line, nul - text, "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv", path, (long long)line, path);
+    return err_at(err, SOUK_INPUT, line, nul - text,
+                  "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv", path,
+                  (long long)line, path);
 }

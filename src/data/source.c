@@ -1,8 +1,8 @@
 /* source - plain bytes out of plain, gzip or zstd files.
  *
- * A ring of one: 64 KiB of raw bytes are read ahead, their first bytes decide the codec, and every source_read hands the
- * caller's buffer to that codec. Gzip members and zstd frames may follow one another; zero padding behind the last is
- * ignored, anything else behind it is an error. The codecs allocate through mem, so that tests can make them fail.
+ * A ring of one: 64 KiB of raw bytes are read ahead, their first bytes decide the codec, and every source_read hands
+ * the caller's buffer to that codec. Gzip members and zstd frames may follow one another; zero padding behind the last
+ * is ignored, anything else behind it is an error. The codecs allocate through mem, so that tests can make them fail.
  *
  * Invariant: a codec that has not reported the end of its stream when the raw bytes end means a truncated file. */
 #define ZSTD_STATIC_LINKING_ONLY /* custom allocators */
@@ -27,8 +27,8 @@ struct source {
     fs_reader *file;
     char *path;
     codec kind;
-    bool raw_end;         /* the file has no more bytes */
-    bool inside;          /* a compressed stream has begun and not ended */
+    bool raw_end; /* the file has no more bytes */
+    bool inside;  /* a compressed stream has begun and not ended */
     size_t raw_pos, raw_len;
     uint64_t raw_total, out_total;
     z_stream z;
@@ -36,7 +36,7 @@ struct source {
     ZSTD_DCtx *zstd;
     bool recording;
     buf record;
-    size_t replay_pos;    /* bytes of `record` handed out again */
+    size_t replay_pos; /* bytes of `record` handed out again */
     unsigned char raw[RAW_SIZE];
 };
 
@@ -114,13 +114,15 @@ done:
 }
 
 static souk_status damaged(source *s, const char *what, souk_error *err) {
-    return err_at(err, SOUK_CORRUPT, -1, (int64_t)s->out_total, "%s: damaged %s stream after %llu bytes of text (%s); fetch the file again",
-                  shown(s), source_compression(s), (unsigned long long)s->out_total, what);
+    return err_at(err, SOUK_CORRUPT, -1, (int64_t)s->out_total,
+                  "%s: damaged %s stream after %llu bytes of text (%s); fetch the file again", shown(s),
+                  source_compression(s), (unsigned long long)s->out_total, what);
 }
 
 static souk_status truncated(source *s, souk_error *err) {
-    return err_at(err, SOUK_CORRUPT, -1, (int64_t)s->out_total, "%s: the %s stream is cut off after %llu bytes of text; fetch the file again",
-                  shown(s), source_compression(s), (unsigned long long)s->out_total);
+    return err_at(err, SOUK_CORRUPT, -1, (int64_t)s->out_total,
+                  "%s: the %s stream is cut off after %llu bytes of text; fetch the file again", shown(s),
+                  source_compression(s), (unsigned long long)s->out_total);
 }
 
 /* Between two members: zero padding is skipped, a further member begins another round, anything else is damage. */
@@ -131,7 +133,8 @@ static souk_status next_member(source *s, souk_error *err) {
         unsigned char c = s->raw[s->raw_pos];
         if (c != 0) {
             unsigned char first = s->kind == CODEC_GZIP ? 0x1f : 0x28;
-            if (c != first && !(s->kind == CODEC_ZSTD && (c & 0xf0) == 0x50)) return damaged(s, "other bytes follow its end", err);
+            if (c != first && !(s->kind == CODEC_ZSTD && (c & 0xf0) == 0x50))
+                return damaged(s, "other bytes follow its end", err);
             s->inside = true;
             if (s->kind == CODEC_GZIP && inflateReset(&s->z) != Z_OK) return damaged(s, "cannot restart", err);
             return SOUK_OK;
@@ -149,9 +152,12 @@ static souk_status gzip_step(source *s, char *p, size_t n, size_t *got, souk_err
     int code = inflate(&s->z, Z_NO_FLUSH);
     s->raw_pos = s->raw_len - s->z.avail_in;
     *got = room - s->z.avail_out;
-    if (code == Z_STREAM_END) s->inside = false;
-    else if (code == Z_MEM_ERROR) return err_nomem(err, "unpacking a gzip stream");
-    else if (code != Z_OK && code != Z_BUF_ERROR) return damaged(s, s->z.msg ? s->z.msg : "not a gzip stream", err);
+    if (code == Z_STREAM_END)
+        s->inside = false;
+    else if (code == Z_MEM_ERROR)
+        return err_nomem(err, "unpacking a gzip stream");
+    else if (code != Z_OK && code != Z_BUF_ERROR)
+        return damaged(s, s->z.msg ? s->z.msg : "not a gzip stream", err);
     return SOUK_OK;
 }
 
@@ -185,8 +191,10 @@ static souk_status unpack(source *s, char *p, size_t n, size_t *got, souk_error 
     }
     s->out_total += *got;
     if (s->out_total > BOMB_BYTES && s->out_total / BOMB_RATIO > s->raw_total)
-        return err_set(err, SOUK_REFUSED, "%s expands to more than %d times its size; if that is right, unpack it first and read the plain file",
-                       shown(s), (int)BOMB_RATIO);
+        return err_set(
+            err, SOUK_REFUSED,
+            "%s expands to more than %d times its size; if that is right, unpack it first and read the plain file",
+            shown(s), (int)BOMB_RATIO);
     return SOUK_OK;
 }
 

@@ -1,6 +1,7 @@
 /* table - columns in memory: names, lookups, text cells, fingerprints. The readers fill them (reader.c, append.c).
  *
- * Invariant: a text column has offset[0] = 0 and offset[n] bytes; a number column has NaN exactly where missing is 1. */
+ * Invariant: a text column has offset[0] = 0 and offset[n] bytes; a number column has NaN exactly where missing is 1.
+ */
 #include "data/table.h"
 
 #include <string.h>
@@ -43,10 +44,11 @@ souk_status table_require(const table *t, const char *name, const char *where, c
     for (int i = 0; i < t->n_columns; i++) names[i] = t->columns[i].name;
     const char *nearest = err_nearest(name, names, (size_t)t->n_columns);
     souk_status status;
-    if (nearest) status = err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", where, name, nearest);
+    if (nearest)
+        status = err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", where, name, nearest);
     else
-        status = err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", where, name, t->n_columns,
-                         t->n_columns > 0 ? names[0] : "");
+        status = err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", where, name,
+                         t->n_columns, t->n_columns > 0 ? names[0] : "");
     mem_free(names);
     return status;
 }
@@ -82,7 +84,8 @@ void table_fingerprint(const table *t, char out[17]) {
     for (int i = 0; i < t->n_columns; i++) {
         const column *c = t->columns + i;
         h = mix64(h ^ map_hash(c->name, strlen(c->name)));
-        if (c->is_number) h = mix64(h ^ map_hash(c->number, (size_t)t->n * sizeof *c->number));
+        if (c->is_number)
+            h = mix64(h ^ map_hash(c->number, (size_t)t->n * sizeof *c->number));
         else {
             h = mix64(h ^ map_hash(c->offset, ((size_t)t->n + 1) * sizeof *c->offset));
             h = mix64(h ^ map_hash(c->bytes, (size_t)c->offset[t->n]));

@@ -22,11 +22,11 @@ typedef enum compare { EQ, NE, LT, LE, GT, GE } compare;
 typedef enum truth { NO, YES, UNKNOWN } truth;
 
 typedef struct operand {
-    int column;          /* -1: a literal */
+    int column; /* -1: a literal */
     const char *text;
     size_t len;
     bool is_number;
-    bool is_bool;        /* true or false: any case matches */
+    bool is_bool; /* true or false: any case matches */
     double number;
     struct operand *next;
 } operand;
@@ -52,9 +52,9 @@ typedef struct parser {
     const char *text, *p;
     const char *const *names;
     size_t n_names;
-    token_kind kind;     /* the token at hand */
+    token_kind kind; /* the token at hand */
     const char *start;
-    char *value;         /* NAME, STRING: unquoted; WORD, NUMBER: as written */
+    char *value; /* NAME, STRING: unquoted; WORD, NUMBER: as written */
     size_t len;
     compare op;
     int depth;
@@ -67,12 +67,14 @@ typedef struct parser {
 static void wrong(parser *ps, const char *expected) {
     if (ps->status != SOUK_OK) return;
     int n = (int)(strcspn(ps->start, " \t\n") & 0x3f);
-    FAIL(ps, SOUK_USAGE, ps->start, "--where, character %lld: expected %s, found %s%.*s%s", (long long)(ps->start - ps->text) + 1, expected,
-         ps->kind == T_END ? "the end" : "\"", ps->kind == T_END ? 0 : n, ps->start, ps->kind == T_END ? "" : "\"");
+    FAIL(ps, SOUK_USAGE, ps->start, "--where, character %lld: expected %s, found %s%.*s%s",
+         (long long)(ps->start - ps->text) + 1, expected, ps->kind == T_END ? "the end" : "\"",
+         ps->kind == T_END ? 0 : n, ps->start, ps->kind == T_END ? "" : "\"");
 }
 
 static bool is_word_byte(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '$' || (unsigned char)c >= 0x80;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '$' || (unsigned char)c >= 0x80;
 }
 
 static char *keep(parser *ps, const char *s, size_t n) {
@@ -92,7 +94,8 @@ static void quoted(parser *ps, char quote) {
     }
     if (!out) return;
     if (!*ps->p) {
-        FAIL(ps, SOUK_USAGE, from - 1, "--where, character %lld: the %c is never closed", (long long)(from - ps->text), quote);
+        FAIL(ps, SOUK_USAGE, from - 1, "--where, character %lld: the %c is never closed", (long long)(from - ps->text),
+             quote);
         return;
     }
     ps->p++;
@@ -103,7 +106,10 @@ static void quoted(parser *ps, char quote) {
 }
 
 static bool operator_token(parser *ps) {
-    static const struct { const char *text; compare op; } ops[] = {{"==", EQ}, {"!=", NE}, {"<>", NE}, {"<=", LE}, {">=", GE}, {"=", EQ}, {"<", LT}, {">", GT}};
+    static const struct {
+        const char *text;
+        compare op;
+    } ops[] = {{"==", EQ}, {"!=", NE}, {"<>", NE}, {"<=", LE}, {">=", GE}, {"=", EQ}, {"<", LT}, {">", GT}};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         size_t n = strlen(ops[i].text);
         if (strncmp(ps->p, ops[i].text, n) == 0) {
@@ -120,14 +126,19 @@ static void next(parser *ps) {
     while (*ps->p == ' ' || *ps->p == '\t' || *ps->p == '\n' || *ps->p == '\r') ps->p++;
     ps->start = ps->p;
     char c = *ps->p;
-    if (c == 0) ps->kind = T_END;
+    if (c == 0)
+        ps->kind = T_END;
     else if (c == '(' || c == ')' || c == ',') {
         ps->kind = c == '(' ? T_OPEN : c == ')' ? T_CLOSE : T_COMMA;
         ps->p++;
-    } else if (c == '\'' || c == '"' || c == '`') quoted(ps, c);
-    else if (operator_token(ps)) return;
+    } else if (c == '\'' || c == '"' || c == '`')
+        quoted(ps, c);
+    else if (operator_token(ps))
+        return;
     else if ((c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.') {
-        while (is_word_byte(*ps->p) || ((*ps->p == '-' || *ps->p == '+') && (ps->p == ps->start || ps->p[-1] == 'e' || ps->p[-1] == 'E'))) ps->p++;
+        while (is_word_byte(*ps->p) ||
+               ((*ps->p == '-' || *ps->p == '+') && (ps->p == ps->start || ps->p[-1] == 'e' || ps->p[-1] == 'E')))
+            ps->p++;
         ps->kind = T_NUMBER;
         ps->len = (size_t)(ps->p - ps->start);
         ps->value = keep(ps, ps->start, ps->len);
@@ -138,7 +149,8 @@ static void next(parser *ps) {
         ps->value = keep(ps, ps->start, ps->len);
     } else {
         ps->kind = T_END;
-        FAIL(ps, SOUK_USAGE, ps->p, "--where, character %lld: \"%c\" has no meaning here", (long long)(ps->p - ps->text) + 1, c);
+        FAIL(ps, SOUK_USAGE, ps->p, "--where, character %lld: \"%c\" has no meaning here",
+             (long long)(ps->p - ps->text) + 1, c);
     }
 }
 
@@ -148,7 +160,9 @@ static bool keyword(parser *ps, const char *word) {
     return true;
 }
 
-static bool at_keyword(const parser *ps, const char *word) { return ps->status == SOUK_OK && ps->kind == T_WORD && strcasecmp(ps->value, word) == 0; }
+static bool at_keyword(const parser *ps, const char *word) {
+    return ps->status == SOUK_OK && ps->kind == T_WORD && strcasecmp(ps->value, word) == 0;
+}
 
 static void column_operand(parser *ps, operand *o) {
     for (size_t i = 0; i < ps->n_names; i++)
@@ -162,8 +176,8 @@ static void column_operand(parser *ps, operand *o) {
     }
     const char *nearest = err_nearest(ps->value, ps->names, ps->n_names);
     if (nearest)
-        FAIL(ps, SOUK_INPUT, ps->start, "--where, character %lld: no column \"%s\"; the nearest is \"%s\"", (long long)(ps->start - ps->text) + 1,
-             ps->value, nearest);
+        FAIL(ps, SOUK_INPUT, ps->start, "--where, character %lld: no column \"%s\"; the nearest is \"%s\"",
+             (long long)(ps->start - ps->text) + 1, ps->value, nearest);
     else
         FAIL(ps, SOUK_INPUT, ps->start, "--where, character %lld: no column \"%s\" (text goes in single quotes: '%s')",
              (long long)(ps->start - ps->text) + 1, ps->value, ps->value);
@@ -180,11 +194,14 @@ static void read_operand(parser *ps, operand *o, bool literal_only) {
     }
     o->text = ps->value;
     o->len = ps->len;
-    if (literal_only && boolean) o->is_bool = true;
-    else if (name) column_operand(ps, o);
+    if (literal_only && boolean)
+        o->is_bool = true;
+    else if (name)
+        column_operand(ps, o);
     else {
         o->is_number = num_parse_double(ps->value, ps->len, &o->number);
-        if (ps->kind == T_NUMBER && !o->is_number) wrong(ps, "a number (a name that begins with a digit goes in double quotes)");
+        if (ps->kind == T_NUMBER && !o->is_number)
+            wrong(ps, "a number (a name that begins with a digit goes in double quotes)");
     }
     if (ps->status == SOUK_OK) next(ps);
 }
@@ -260,7 +277,8 @@ static node *or_list(parser *ps);
 static node *not_level(parser *ps) {
     if (ps->status != SOUK_OK) return NULL;
     if (++ps->depth > WHERE_DEPTH) {
-        FAIL(ps, SOUK_USAGE, ps->start, "--where, character %lld: nested more than %d deep", (long long)(ps->start - ps->text) + 1, WHERE_DEPTH);
+        FAIL(ps, SOUK_USAGE, ps->start, "--where, character %lld: nested more than %d deep",
+             (long long)(ps->start - ps->text) + 1, WHERE_DEPTH);
         return NULL;
     }
     node *n = NULL;
@@ -297,7 +315,8 @@ static node *list(parser *ps, node_kind kind, const char *word, node *(*level)(p
 static node *and_list(parser *ps) { return list(ps, NODE_AND, "and", not_level); }
 static node *or_list(parser *ps) { return list(ps, NODE_OR, "or", and_list); }
 
-souk_status where_compile(where **out, const char *expression, const char *const *names, size_t n_names, char decimal, souk_error *err) {
+souk_status where_compile(where **out, const char *expression, const char *const *names, size_t n_names, char decimal,
+                          souk_error *err) {
     *out = NULL;
     where *w = mem_calloc(1, sizeof *w);
     if (!w) return err_nomem(err, "reading --where");

@@ -3,6 +3,7 @@
 #include "simd/vec_avx2.h"
 #include "simd/vec_math.h"
 
+#include "simd/kern_csv.h"
 #include "simd/kern_elem.h"
 #include "simd/kern_gemm_plain.h"
 #include "simd/kern_opt.h"
