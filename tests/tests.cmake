@@ -60,6 +60,8 @@ souk_double_test(test_rnn)
 souk_test(test_nn nn)
 # --- model
 souk_test(test_model_file model)
+souk_test(test_yaml model)
+souk_test(test_spec model)
 souk_test(test_model model threads)
 # --- train
 souk_test(test_sched train)

@@ -83,6 +83,9 @@ souk_status spec_read(spec **out, const char *path, const char *const *sets, sou
 void spec_free(spec *s);
 /* Canonical JSON (all keys with their values, fixed order): what the model file stores; spec_parse of it gives the same spec. */
 souk_status spec_to_json(const spec *s, buf *out, souk_error *err);
+/* Overrides of a spec that is already there, as of the file that would say it in the fewest words: after `trainer.optimizer.type=sgd`
+ * the rest of the optimiser is SGD's. On failure *s is as it was. */
+souk_status spec_override(spec **s, const char *const *sets, souk_error *err);
 /* YAML with a comment per choice, as `init` writes it. reasons[i] belongs to input i (may be NULL). */
 souk_status spec_to_yaml(const spec *s, const char *const *reasons, buf *out, souk_error *err);
 /* The spec that `train` uses with no config: the worked example's encoder for text, embeddings for categories, z-scores for
