@@ -41,6 +41,8 @@ endforeach()
 set_tests_properties(check_layers_finds PROPERTIES PASS_REGULAR_EXPRESSION "4 files checked, 5 findings")
 set_tests_properties(check_style_finds PROPERTIES PASS_REGULAR_EXPRESSION "5 files checked, 10 findings")
 # --- simd
+souk_test(test_kern simd)
+souk_test(test_gemm simd)
 # --- stat
 souk_test(test_linalg stat)
 souk_test(test_metric stat)
@@ -48,6 +50,8 @@ souk_test(test_interval stat threads)
 # --- data
 # --- feat
 souk_test(test_tok_word feat)
+souk_test(test_dataset feat)
+souk_test(test_pipeline feat)
 # --- graph
 souk_test(test_graph graph)
 souk_test(test_plan graph threads)

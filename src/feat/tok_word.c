@@ -83,6 +83,11 @@ void tok_word_free(tok_word *t) {
     mem_free(t);
 }
 
+tok_word_options tok_word_get_options(const tok_word *t) {
+    return (tok_word_options){.num_words = t->num_words, .filters = t->filters, .lower = t->rules.lower, .split = t->rules.split,
+                              .char_level = t->rules.char_level, .oov_token = t->oov_token};
+}
+
 /* ---- fit ---- */
 
 int64_t tok_entry(tok_word *t, const vocab_key *key) {

@@ -25,6 +25,8 @@ tok_word_options tok_word_options_default(void);
 typedef struct tok_word tok_word;
 souk_status tok_word_new(tok_word **out, const tok_word_options *options, souk_error *err);
 void tok_word_free(tok_word *t);
+/* The options that t was made with; strings borrowed from it. fix_crlf has become a filter. */
+tok_word_options tok_word_get_options(const tok_word *t);
 /* Adds documents to the counts; may be called again (streaming). Text must be valid UTF-8. */
 souk_status tok_word_fit(tok_word *t, const char *text, size_t n, souk_error *err);
 /* Sorts and numbers the words; needed before encoding, which is SOUK_USAGE otherwise. */
