@@ -135,37 +135,56 @@ static inline __attribute__((always_inline)) void rnn_tile_forward(const kern_rn
             z[r][3] = vf_fma(x, w3, z[r][3]);
         }
     }
+    /* In two stages, so that the rows' long dependency chains overlap: first gates and c of all rows, then tanh(c) and h. */
 #pragma GCC unroll 8
     for (int r = 0; r < R; r++) {
-        const int64_t before = a->before[first + r] * padded + at, after = a->after[first + r] * padded + at;
         vf i = z[r][0], f = z[r][1], g = z[r][2], o = z[r][3];
         rnn_gates(&i, &f, &g, &o);
-        const vf c = vf_fma(f, vf_load(a->c + before), vf_mul(i, g));
-        const vf t = rnn_tanh(c);
-        vf_store(a->c + after, c);
-        vf_store(a->h + after, vf_mul(o, t));
+        const vf c = vf_fma(f, vf_load(a->c + a->before[first + r] * padded + at), vf_mul(i, g));
+        vf_store(a->c + a->after[first + r] * padded + at, c);
         if (a->gates) {
             real *saved = a->gates + a->before[first + r] * 4 * padded + at;
             vf_store(saved, i);
             vf_store(saved + padded, f);
             vf_store(saved + 2 * padded, g);
             vf_store(saved + 3 * padded, o);
-            vf_store(a->tanh_c + before, t);
         }
+        z[r][0] = c;
+        z[r][1] = o;
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; r++) {
+        const vf t = rnn_tanh(z[r][0]);
+        vf_store(a->h + a->after[first + r] * padded + at, vf_mul(z[r][1], t));
+        if (a->gates) vf_store(a->tanh_c + a->before[first + r] * padded + at, t);
     }
 }
+
+/* A function for each tile height, so that each gets the registers to itself. */
+#define RNN_FORWARD(R)                                                                                                                  \
+    static __attribute__((noinline)) void rnn_forward_##R(const kern_rnn_args *a, int64_t block, int64_t first)                         \
+    {                                                                                                                                   \
+        rnn_tile_forward(a, block, first, R);                                                                                           \
+    }
+RNN_FORWARD(1)
+#ifdef __AVX512F__
+RNN_FORWARD(2)
+RNN_FORWARD(3)
+RNN_FORWARD(4)
+#endif
+#undef RNN_FORWARD
 
 static void kern_lstm_forward(const kern_rnn_args *a)
 {
     for (int64_t block = 0; block * 16 < a->units; block++) {
         int64_t r = 0;
-#if defined(__AVX512F__)
-        for (; r + 4 <= a->n; r += 4) rnn_tile_forward(a, block, r, 4);
-        if (a->n - r == 3) rnn_tile_forward(a, block, r, 3);
-        else if (a->n - r == 2) rnn_tile_forward(a, block, r, 2);
-        else if (a->n - r == 1) rnn_tile_forward(a, block, r, 1);
+#ifdef __AVX512F__
+        for (; r + 4 <= a->n; r += 4) rnn_forward_4(a, block, r);
+        if (a->n - r == 3) rnn_forward_3(a, block, r);
+        else if (a->n - r == 2) rnn_forward_2(a, block, r);
+        else if (a->n - r == 1) rnn_forward_1(a, block, r);
 #else
-        for (; r < a->n; r++) rnn_tile_forward(a, block, r, 1);
+        for (; r < a->n; r++) rnn_forward_1(a, block, r);
 #endif
     }
 }
@@ -225,32 +244,53 @@ static inline __attribute__((always_inline)) void rnn_tile_backward(const kern_r
     }
 }
 
-/* All rows of one unit pair; the tile height is a constant in each call, so that the tile stays in registers. */
-static inline __attribute__((always_inline)) void rnn_pair_backward(const kern_rnn_args *a, const real *w, int64_t at, const int V)
-{
-    int64_t r = 0;
-    for (; r + RNN_TILE_B <= a->n; r += RNN_TILE_B) rnn_tile_backward(a, w, at, r, RNN_TILE_B, V);
-    switch (a->n - r) {
-#ifdef __AVX512F__
-        case 7: rnn_tile_backward(a, w, at, r, 7, V); break;
-        case 6: rnn_tile_backward(a, w, at, r, 6, V); break;
-        case 5: rnn_tile_backward(a, w, at, r, 5, V); break;
-        case 4: rnn_tile_backward(a, w, at, r, 4, V); break;
-        case 3: rnn_tile_backward(a, w, at, r, 3, V); break;
-        case 2: rnn_tile_backward(a, w, at, r, 2, V); break;
-#endif
-        case 1: rnn_tile_backward(a, w, at, r, 1, V); break;
-        default: break;
+typedef void rnn_backward_fn(const kern_rnn_args *a, const real *w, int64_t at, int64_t first);
+#define RNN_BACKWARD(R, V)                                                                                                              \
+    static __attribute__((noinline)) void rnn_backward_##R##_##V(const kern_rnn_args *a, const real *w, int64_t at, int64_t first)      \
+    {                                                                                                                                   \
+        rnn_tile_backward(a, w, at, first, R, V);                                                                                       \
     }
-}
+RNN_BACKWARD(1, 1)
+RNN_BACKWARD(2, 1)
+RNN_BACKWARD(1, 2)
+RNN_BACKWARD(2, 2)
+#ifdef __AVX512F__
+RNN_BACKWARD(3, 1)
+RNN_BACKWARD(4, 1)
+RNN_BACKWARD(5, 1)
+RNN_BACKWARD(6, 1)
+RNN_BACKWARD(7, 1)
+RNN_BACKWARD(8, 1)
+RNN_BACKWARD(3, 2)
+RNN_BACKWARD(4, 2)
+RNN_BACKWARD(5, 2)
+RNN_BACKWARD(6, 2)
+RNN_BACKWARD(7, 2)
+RNN_BACKWARD(8, 2)
+#endif
+#undef RNN_BACKWARD
+
+static rnn_backward_fn *const rnn_backward_tiles[2][RNN_TILE_B] = {
+#ifdef __AVX512F__
+    {rnn_backward_1_1, rnn_backward_2_1, rnn_backward_3_1, rnn_backward_4_1, rnn_backward_5_1, rnn_backward_6_1, rnn_backward_7_1, rnn_backward_8_1},
+    {rnn_backward_1_2, rnn_backward_2_2, rnn_backward_3_2, rnn_backward_4_2, rnn_backward_5_2, rnn_backward_6_2, rnn_backward_7_2, rnn_backward_8_2},
+#else
+    {rnn_backward_1_1, rnn_backward_2_1},
+    {rnn_backward_1_2, rnn_backward_2_2},
+#endif
+};
 
 static void kern_lstm_backward(const kern_rnn_args *a)
 {
     const int64_t padded = rnn_padded(a->units);
     for (int64_t r = 0; r < a->n; r++) rnn_row_backward(a, r);
-    int64_t at = 0;
-    for (; at + 32 <= padded; at += 32) rnn_pair_backward(a, a->packed + at * 4 * a->units, at, 2);
-    if (at < padded) rnn_pair_backward(a, a->packed + at * 4 * a->units, at, 1);
+    for (int64_t at = 0; at < padded; at += 32) {
+        rnn_backward_fn *const *run = rnn_backward_tiles[at + 32 <= padded];
+        const real *w = a->packed + at * 4 * a->units;
+        int64_t r = 0;
+        for (; r + RNN_TILE_B <= a->n; r += RNN_TILE_B) run[RNN_TILE_B - 1](a, w, at, r);
+        if (r < a->n) run[a->n - r - 1](a, w, at, r);
+    }
 }
 
 /* 64 columns at a time stay in registers while the list is walked. */
