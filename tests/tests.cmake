@@ -48,6 +48,9 @@ souk_test(test_linalg stat)
 souk_test(test_metric stat)
 souk_test(test_interval stat threads)
 # --- data
+foreach(module source csv jsonl where table)
+  souk_test(test_${module} data)
+endforeach()
 # --- feat
 souk_test(test_tok_word feat)
 souk_test(test_dataset feat)
