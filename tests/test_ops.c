@@ -299,8 +299,8 @@ static void walk_configs(op_tester *t, const op_def *op, const op_case *c, bool 
         k.seven = true;
         same_as(&base, t, op, c, k, "7 threads, row lists");
         for (int64_t rows = 1; rows <= 3; rows += 2) {
-            k.options = (plan_options){.shard_rows = rows};
-            same_as(&base, t, op, c, k, rows == 1 ? "shards of 1 row" : "shards of 3 rows");
+            k.options = (plan_options){.shard_rows = rows, .split_tasks = rows};
+            same_as(&base, t, op, c, k, rows == 1 ? "shards of 1 row, one piece" : "shards of 3 rows, 3 pieces");
         }
     }
     config unfused = {.isa = KERN_C, .inference = inference, .options = {.no_fuse = true}};

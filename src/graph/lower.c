@@ -61,6 +61,13 @@ static step *step_new(lowering *l, node_id id, const op_pass *pass, bool backwar
     return s;
 }
 
+/* Pieces of a SPLIT step. */
+static int32_t split_tasks(const plan *p, const step *s)
+{
+    int64_t most = p->options.split_tasks > 0 ? p->options.split_tasks : s->seconds > 1e-6 ? PLAN_MAX_TASKS : 1;
+    return (int32_t)(s->range < most ? s->range : most);
+}
+
 /* Kind, range, scratch and estimate of a pass of node n. */
 static void step_measure(const plan *p, step *s, const node *n)
 {
@@ -79,7 +86,7 @@ static void step_measure(const plan *p, step *s, const node *n)
     if (s->pass->scratch) s->scratch = s->pass->scratch(&p->g, n);
     op_cost cost = n->op->cost(&p->g, n);
     s->seconds = cost.flops / FLOPS_PER_SECOND + cost.bytes / BYTES_PER_SECOND;
-    if (s->kind == PASS_SPLIT && s->seconds > 1e-6) s->tasks = (int32_t)(s->range < PLAN_MAX_TASKS ? s->range : PLAN_MAX_TASKS);
+    if (s->kind == PASS_SPLIT) s->tasks = split_tasks(p, s);
 }
 
 /* ---- which nodes matter ---- */
@@ -174,7 +181,7 @@ static void add_step(lowering *l, node_id id, int32_t grad, int32_t extra)
     s->kind = t->row_bytes > 0 && t->by_row ? PASS_ROWS : PASS_SPLIT;
     s->range = s->kind == PASS_ROWS ? p->g.batch : ((int64_t)(t->bytes / sizeof(real)) + 4095) / 4096;
     s->seconds = 3.0 * (double)t->bytes / BYTES_PER_SECOND;
-    s->tasks = s->kind == PASS_ROWS ? 1 : (int32_t)(s->range < PLAN_MAX_TASKS ? s->range : PLAN_MAX_TASKS);
+    if (s->kind == PASS_SPLIT) s->tasks = split_tasks(p, s);
 }
 
 /* Where the next contribution to the gradient of `id` is to be written; *extra is set where it must be added afterwards. */

@@ -17,6 +17,7 @@ typedef struct plan_options {
     bool no_reuse;         /* default false: lifetimes share memory; true gives every tensor a place of its own (tests) */
     bool no_depth_first;   /* default false */
     bool row_lists;        /* embedding tables used by embedding alone get row-list gradients */
+    int64_t split_tasks;   /* pieces into which SPLIT steps are cut; 0: up to 16, by size (another number: tests) */
     int64_t shard_rows;    /* rows of a shard in ROWS steps; 0: 8 up to 256 rows, more for larger batches and large weights */
 } plan_options;
 

@@ -172,12 +172,14 @@ void plan_run(const plan *p, plan_session *s, const plan_io *io, pool *workers)
 
 const void *plan_output(const plan *p, const plan_session *s, int output)
 {
+    (void)p;
     assert(output >= 0 && output < p->g.n_outputs);
     return s->outputs[output];
 }
 
 double plan_loss(const plan *p, const plan_session *s)
 {
+    (void)p;
     assert(p->g.loss);
     return s->loss ? (double)*s->loss : 0;
 }
