@@ -5,7 +5,7 @@
 
 #include "simd/kern_csv.h"
 #include "simd/kern_elem.h"
-#include "simd/kern_gemm_plain.h"
+#include "simd/kern_gemm.h"
 #include "simd/kern_opt.h"
 #include "simd/kern_rnn.h"
 #include "simd/kern_text.h"

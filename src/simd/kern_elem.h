@@ -98,13 +98,20 @@ static void kern_act(int64_t n, int act, const real *x, real *y)
 static void kern_act_grad(int64_t n, int act, const real *x, const real *y, const real *dy, real *dx)
 {
     switch (act) {
-#define ACT(name, f) case name: KERN_FOR(n, STORE(dx, vf_mul(LOAD(dy), vf_grad_##f(LOAD(x), LOAD(y))));) break;
+#define ACT(name, f) case name: KERN_FOR(n, STORE(dx, vf_back_##f(LOAD(x), LOAD(y), LOAD(dy)));) break;
         VEC_ACTS(ACT)
 #undef ACT
     }
 }
 static void kern_exp(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_exp(LOAD(x)));) }
 static void kern_log(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_log(LOAD(x)));) }
+static void kern_erf(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_erf(LOAD(x)));) }
+static void kern_sin(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_sin(LOAD(x)));) }
+static void kern_cos(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_cos(LOAD(x)));) }
+static void kern_pow(int64_t n, const real *x, const real *exponent, real *y)
+{
+    KERN_FOR(n, STORE(y, vf_pow(LOAD(x), LOAD(exponent)));)
+}
 
 static void kern_softmax(int64_t n, const real *x, real *y)
 {

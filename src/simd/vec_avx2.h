@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #include "simd/real.h"
-
-#define VEC static inline __attribute__((always_inline, unused))
+#include "simd/vec_base.h"
 
 typedef struct vf { __m256 l, h; } vf;
 typedef struct vi { __m256i l, h; } vi;
@@ -158,6 +157,13 @@ VEC void vi_zip4(const vi x[4], vi y[4])
     VEC_ZIP4(h);
 }
 #undef VEC_ZIP4
+VEC void vi_zip_blocks(const vi x[4], vi y[4])
+{
+    y[0] = (vi){_mm256_permute2x128_si256(x[0].l, x[1].l, 0x20), _mm256_permute2x128_si256(x[2].l, x[3].l, 0x20)};
+    y[1] = (vi){_mm256_permute2x128_si256(x[0].l, x[1].l, 0x31), _mm256_permute2x128_si256(x[2].l, x[3].l, 0x31)};
+    y[2] = (vi){_mm256_permute2x128_si256(x[0].h, x[1].h, 0x20), _mm256_permute2x128_si256(x[2].h, x[3].h, 0x20)};
+    y[3] = (vi){_mm256_permute2x128_si256(x[0].h, x[1].h, 0x31), _mm256_permute2x128_si256(x[2].h, x[3].h, 0x31)};
+}
 
 /* ---- folds ---- */
 VEC real vf_sum(vf a)

@@ -8,8 +8,7 @@
 #include <stdint.h>
 
 #include "simd/real.h"
-
-#define VEC static inline __attribute__((always_inline, unused))
+#include "simd/vec_base.h"
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -91,6 +90,15 @@ VEC void vi_zip4(const vi x[4], vi y[4])
     y[1] = _mm512_unpackhi_epi64(a, c);
     y[2] = _mm512_unpacklo_epi64(b, d);
     y[3] = _mm512_unpackhi_epi64(b, d);
+}
+VEC void vi_zip_blocks(const vi x[4], vi y[4])
+{
+    vi a = _mm512_shuffle_i32x4(x[0], x[1], 0x44), b = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
+    vi c = _mm512_shuffle_i32x4(x[2], x[3], 0x44), d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
+    y[0] = _mm512_shuffle_i32x4(a, c, 0x88);
+    y[1] = _mm512_shuffle_i32x4(a, c, 0xdd);
+    y[2] = _mm512_shuffle_i32x4(b, d, 0x88);
+    y[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
 }
 
 /* ---- folds ---- */

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "simd/real.h"
+#include "simd/vec_base.h"
 
-#define VEC static inline __attribute__((always_inline, unused))
 #define VEC_EACH for (int i = 0; i < 16; i++)
 
 typedef struct vf { real v[16]; } vf;
@@ -106,6 +106,13 @@ VEC void vi_zip4(const vi x[4], vi y[4])
 {
     for (int w = 0; w < 4; w++)
         VEC_EACH y[w].v[i] = x[i & 3].v[(i & ~3) + w];
+}
+
+/* Transposes the 4 x 4 matrix of 128-bit blocks: y[g] block b = x[b] block g. With vi_zip4 it makes a 16 x 16 transpose. */
+VEC void vi_zip_blocks(const vi x[4], vi y[4])
+{
+    for (int g = 0; g < 4; g++)
+        VEC_EACH y[g].v[i] = x[i / 4].v[4 * g + i % 4];
 }
 
 /* ---- folds: lane i + lane i+8, then +4, +2, +1 ---- */

@@ -56,12 +56,12 @@ VEC vf vf_pow(vf a, vf b)
 VEC vf vec_poly(vf x, const float *c, int n)
 {
     vf y = vf_set1(c[0]);
-#pragma GCC unroll 16
+    VEC_UNROLL
     for (int i = 1; i < n; i++) y = vf_fma(y, x, vf_set1(c[i]));
     return y;
 }
 
-/* 2^n for the integer n in [-126, 128] that `shifted` = n + VEC_MAGIC holds; 128 gives infinity. */
+/* 2^n for the integer n in [-126, 127] that `shifted` = n + VEC_MAGIC holds. */
 VEC vf vf_pow2_shifted(vf shifted)
 {
     return vf_bits(vi_add(vi_shl(vi_bits(shifted), 23), vi_set1(127 << 23)));
@@ -114,11 +114,11 @@ VEC vf vf_tanh(vf x)
 VEC vf vf_sigmoid(vf x)
 {
     const vf one = vf_set1(1);
-    vf y = vf_max(vf_set1(-89), vf_min(vf_set1(87), x));
+    vf y = vf_max(vf_set1(-88), vf_min(vf_set1(87), x));
     vf shifted = vf_fma(y, vf_set1(-VEC_LOG2E), vf_set1(VEC_MAGIC)), n = vf_sub(shifted, vf_set1(VEC_MAGIC));
     vf r = vf_fms(n, vf_set1(-VEC_LN2_LO), vf_fma(n, vf_set1(VEC_LN2_HI), y));
     vf s = vf_pow2_shifted(shifted), w = vec_expm1_poly(r);
-    return vf_div(one, vf_fma(s, w, vf_add(s, one)));
+    return vf_select(vm_lt(x, vf_set1(-88)), vf_zero(), vf_div(one, vf_fma(s, w, vf_add(s, one))));
 }
 
 /* log(1 + f) for f in [-1/3, 1/3] */
