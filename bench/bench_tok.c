@@ -1,6 +1,6 @@
 /* bench_tok.c - the word tokenizer by Keras' rules: fit, transform, pad, and all of it, on one thread.
- * usage: bench_tok TRAIN.csv [REPEATS=15]    (text is all before a line's last comma; quotes are filters, so they do not matter)
- * Prints JSON lines; the best of the repeats counts, since other processes may use the machine. */
+ * usage: bench_tok TRAIN.csv [REPEATS=15]    (text is all before a line's last comma; quotes are filters, so they do
+ * not matter) Prints JSON lines; the best of the repeats counts, since other processes may use the machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,8 @@ typedef struct times {
 
 static int64_t bounds_of(const tok_ids *all, const int64_t *start, int64_t n, int32_t *padded) {
     pad_options pad = {.maxlen = MAXLEN};
-    for (int64_t i = 0; i < n; i++) pad_sequence(&pad, all->id + start[i], start[i + 1] - start[i], padded + i * MAXLEN);
+    for (int64_t i = 0; i < n; i++)
+        pad_sequence(&pad, all->id + start[i], start[i + 1] - start[i], padded + i * MAXLEN);
     return all->n;
 }
 
@@ -80,8 +81,10 @@ static times run_once(const corpus *c, int32_t *padded, int64_t *start, tok_ids 
 }
 
 static void say(const char *name, double seconds, const corpus *c) {
-    printf("{\"peer\": \"souk\", \"threads\": 1, \"name\": \"%s\", \"value\": %.6g, \"unit\": \"documents/s\"}\n", name, (double)c->n / seconds);
-    printf("{\"peer\": \"souk\", \"threads\": 1, \"name\": \"%s\", \"value\": %.6g, \"unit\": \"MB/s\"}\n", name, (double)c->bytes / seconds / 1e6);
+    printf("{\"peer\": \"souk\", \"threads\": 1, \"name\": \"%s\", \"value\": %.6g, \"unit\": \"documents/s\"}\n", name,
+           (double)c->n / seconds);
+    printf("{\"peer\": \"souk\", \"threads\": 1, \"name\": \"%s\", \"value\": %.6g, \"unit\": \"MB/s\"}\n", name,
+           (double)c->bytes / seconds / 1e6);
 }
 
 int main(int argc, char **argv) {
@@ -101,11 +104,12 @@ int main(int argc, char **argv) {
     times best = {1e9, 1e9, 1e9, 1e9};
     for (int k = 0; k < (argc > 2 ? atoi(argv[2]) : 15); k++) {
         times t = run_once(&c, padded, start, &ids, &n_ids);
-        best = (times){t.fit < best.fit ? t.fit : best.fit, t.transform < best.transform ? t.transform : best.transform, t.pad < best.pad ? t.pad : best.pad,
-                       t.all < best.all ? t.all : best.all};
+        best = (times){t.fit < best.fit ? t.fit : best.fit, t.transform < best.transform ? t.transform : best.transform,
+                       t.pad < best.pad ? t.pad : best.pad, t.all < best.all ? t.all : best.all};
     }
     bench_print_machine();
-    printf("%lld documents, %lld words, %.1f MB, kernels %s\n", (long long)c.n, (long long)n_ids, (double)c.bytes / 1e6, kern_isa_name(kern_current()));
+    printf("%lld documents, %lld words, %.1f MB, kernels %s\n", (long long)c.n, (long long)n_ids, (double)c.bytes / 1e6,
+           kern_isa_name(kern_current()));
     say("fit", best.fit, &c);
     say("transform", best.transform, &c);
     say("pad", best.pad, &c);

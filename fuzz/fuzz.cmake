@@ -7,3 +7,5 @@ endfunction()
 
 souk_fuzz(fuzz_json base)
 souk_fuzz(fuzz_text base)
+souk_fuzz(fuzz_tokjson feat)
+souk_fuzz(fuzz_pipeline feat)

@@ -19,7 +19,8 @@ static dataset *sample(souk_error *err) {
     d->targets[0] = (dataset_array){.is_ids = false, .width = 1};
     d->weight = mem_array(3, sizeof *d->weight);
     if (!d->weight) err_nomem(err, "making the sample");
-    if (!d->weight || dataset_array_alloc(&d->inputs[0], 3, err) != SOUK_OK || dataset_array_alloc(&d->targets[0], 3, err) != SOUK_OK) {
+    if (!d->weight || dataset_array_alloc(&d->inputs[0], 3, err) != SOUK_OK ||
+        dataset_array_alloc(&d->targets[0], 3, err) != SOUK_OK) {
         dataset_free(d);
         return NULL;
     }

@@ -1,4 +1,5 @@
-/* test_pipeline - fitting on rows, encoding, messages, storage. Expected scales are scikit-learn's (StandardScaler, LabelEncoder). */
+/* test_pipeline - fitting on rows, encoding, messages, storage. Expected scales are scikit-learn's (StandardScaler,
+ * LabelEncoder). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -44,7 +45,8 @@ static feature_config feature(const char *name, feature_type type) {
     return f;
 }
 
-static pipeline *fit(const feature_config *in, int n_in, const feature_config *out, int n_out, const table *t, const int64_t *rows, int64_t n) {
+static pipeline *fit(const feature_config *in, int n_in, const feature_config *out, int n_out, const table *t,
+                     const int64_t *rows, int64_t n) {
     pipeline *p;
     OK(pipeline_fit(&p, in, n_in, out, n_out, t, rows, n, "data.csv", err));
     return p;
@@ -85,22 +87,26 @@ static const char shop[] = "text,price,color,label\n"
 static void fits_given_rows_only(void **state) {
     (void)state;
     table *t = table_of(shop, NULL);
-    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER), feature("color", FEATURE_CATEGORY)}, out = feature("label", FEATURE_BINARY);
+    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER),
+                           feature("color", FEATURE_CATEGORY)},
+                   out = feature("label", FEATURE_BINARY);
     in[0].pad.maxlen = 3;
     const int64_t rows[] = {0, 1, 2, 3};
     pipeline *p = fit(in, 3, &out, 1, t, rows, 4);
     int64_t dropped;
     dataset *d = encode(p, t, true, &dropped);
 
-    assert_int_equal(dropped, 1);                   /* row 4 has no label */
+    assert_int_equal(dropped, 1); /* row 4 has no label */
     assert_int_equal(d->n, 5);
     assert_memory_equal(d->row, ((int64_t[]){0, 1, 2, 3, 5}), 5 * sizeof(int64_t));
     /* good 3, phone 2, bad 1; "awful" was not in the fitted rows */
-    assert_memory_equal(d->inputs[0].ids, ((int32_t[]){1, 2, 1, 0, 3, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0}), 15 * sizeof(int32_t));
+    assert_memory_equal(d->inputs[0].ids, ((int32_t[]){1, 2, 1, 0, 3, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0}),
+                        15 * sizeof(int32_t));
     /* 1, 2, 4: mean 7/3, population deviation sqrt(14/9); the missing one is the mean */
     double mean = 7.0 / 3, sd = sqrt(14.0 / 9);
     const double price[] = {1, 2, mean, 4, 300};
-    for (int i = 0; i < 5; i++) assert_true(fabs((double)d->inputs[1].values[i] - (price[i] - mean) / sd) <= 1e-5 * (1 + fabs(price[i])));
+    for (int i = 0; i < 5; i++)
+        assert_true(fabs((double)d->inputs[1].values[i] - (price[i] - mean) / sd) <= 1e-5 * (1 + fabs(price[i])));
     /* red twice, then blue, green by first sight; violet is new */
     assert_memory_equal(d->inputs[2].ids, ((int32_t[]){1, 2, 1, 3, 0}), 5 * sizeof(int32_t));
     assert_memory_equal(d->targets[0].values, ((float[]){1, 0, 0, 1, 0}), 5 * sizeof(float));
@@ -116,7 +122,7 @@ static void fits_given_rows_only(void **state) {
     assert_non_null(pipeline_tokenizer(p, 0));
     assert_null(pipeline_tokenizer(p, 1));
     dataset_free(d);
-    d = encode(p, t, false, NULL);                  /* predicting keeps every row */
+    d = encode(p, t, false, NULL); /* predicting keeps every row */
     assert_int_equal(d->n, 6);
     assert_int_equal(d->n_targets, 0);
     dataset_free(d);
@@ -127,7 +133,8 @@ static void fits_given_rows_only(void **state) {
 static void scales(void **state) {
     (void)state;
     table *t = table_of("a,b,c,d,k\n0,1,0,5,7\n10,3,1,5,7\n5,5,7,,7\n", NULL);
-    feature_config in[] = {feature("a", FEATURE_NUMBER), feature("b", FEATURE_NUMBER), feature("c", FEATURE_NUMBER), feature("d", FEATURE_NUMBER), feature("k", FEATURE_NUMBER)};
+    feature_config in[] = {feature("a", FEATURE_NUMBER), feature("b", FEATURE_NUMBER), feature("c", FEATURE_NUMBER),
+                           feature("d", FEATURE_NUMBER), feature("k", FEATURE_NUMBER)};
     in[0].norm = NORM_MINMAX;
     in[1].norm = NORM_NONE;
     in[2].norm = NORM_LOG1P;
@@ -136,7 +143,8 @@ static void scales(void **state) {
     in[3].fill_value = -1;
     pipeline *p = fit(in, 5, NULL, 0, t, NULL, 0);
     dataset *d = encode(p, t, false, NULL);
-    const float expected[5][3] = {{0, 1, .5f}, {1, 3, 5}, {0, 0.69314718f, 2.0794415f}, {5, 5, -1}, {0, 0, 0}};   /* a constant column is 0 */
+    const float expected[5][3] = {
+        {0, 1, .5f}, {1, 3, 5}, {0, 0.69314718f, 2.0794415f}, {5, 5, -1}, {0, 0, 0}}; /* a constant column is 0 */
     for (int k = 0; k < 5; k++)
         for (int i = 0; i < 3; i++) assert_true(fabsf(d->inputs[k].values[i] - expected[k][i]) < 1e-6f);
     dataset_free(d);
@@ -146,12 +154,13 @@ static void scales(void **state) {
 
 static void groups_rare_and_missing(void **state) {
     (void)state;
-    table *t = table_of("c\nx\nx\nx\ny\ny\nz\nw\n\n\"\"\n", NULL), *other = table_of("c,d\nw,1\nnew,1\n,1\nx,1\n", NULL);
+    table *t = table_of("c\nx\nx\nx\ny\ny\nz\nw\n\n\"\"\n", NULL),
+          *other = table_of("c,d\nw,1\nnew,1\n,1\nx,1\n", NULL);
     feature_config in = feature("c", FEATURE_CATEGORY);
     in.most_common = 2;
     pipeline *p = fit(&in, 1, NULL, 0, t, NULL, 0);
     dataset *d = encode(p, other, false, NULL);
-    assert_int_equal(pipeline_shape(p, false, 0).vocabulary, 5);   /* unknown, x, y, other, missing */
+    assert_int_equal(pipeline_shape(p, false, 0).vocabulary, 5); /* unknown, x, y, other, missing */
     assert_memory_equal(d->inputs[0].ids, ((int32_t[]){3, 0, 4, 1}), 4 * sizeof(int32_t));
     dataset_free(d);
     pipeline_free(p);
@@ -161,14 +170,20 @@ static void groups_rare_and_missing(void **state) {
 
 static void sorts_target_classes(void **state) {
     (void)state;
-    static const struct { const char *csv, *classes; } cases[] = {
-        {"y\n10\n9\n100\n9\n", "9 10 100"}, {"y\nb\nB\na\nb\n", "B a b"}, {"y\n\xc3\xa9\nz\n\xe4\xb8\xad\n", "z \xc3\xa9 \xe4\xb8\xad"}, {"y\n1\nx\n10\n2\n", "1 10 2 x"}, {"y\n-1\n2.5\n2.50\n-3\n", "-3 -1 2.5"}};
+    static const struct {
+        const char *csv, *classes;
+    } cases[] = {{"y\n10\n9\n100\n9\n", "9 10 100"},
+                 {"y\nb\nB\na\nb\n", "B a b"},
+                 {"y\n\xc3\xa9\nz\n\xe4\xb8\xad\n", "z \xc3\xa9 \xe4\xb8\xad"},
+                 {"y\n1\nx\n10\n2\n", "1 10 2 x"},
+                 {"y\n-1\n2.5\n2.50\n-3\n", "-3 -1 2.5"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         table *t = table_of(cases[k].csv, NULL);
         feature_config out = feature("y", FEATURE_CATEGORY);
         pipeline *p = fit(NULL, 0, &out, 1, t, NULL, 0);
         char text[64] = "";
-        for (int64_t i = 0; i < pipeline_class_count(p, 0); i++) snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", pipeline_class(p, 0, i));
+        for (int64_t i = 0; i < pipeline_class_count(p, 0); i++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", pipeline_class(p, 0, i));
         assert_string_equal(text, cases[k].classes);
         assert_int_equal(pipeline_shape(p, true, 0).vocabulary, pipeline_class_count(p, 0));
         pipeline_free(p);
@@ -178,16 +193,22 @@ static void sorts_target_classes(void **state) {
 
 static void chooses_the_positive_class(void **state) {
     (void)state;
-    static const struct { const char *csv, *told, *positive; } cases[] = {
-        {"y\n0\n1\n1\n1\n", NULL, "1"}, {"y\n1\n2\n2\n2\n", NULL, "1"}, {"y\n1\n1\n2\n", NULL, "2"}, {"y\nTRUE\nFALSE\nTRUE\n", NULL, "TRUE"},
-        {"y\nno\nYes\nYes\n", NULL, "Yes"}, {"y\nham\nham\nspam\n", NULL, "spam"}, {"y\nnein\nja\nja\n", NULL, "ja"}, {"y\n\xe6\x98\xaf\n\xe5\x90\xa6\n\xe6\x98\xaf\n", NULL, "\xe6\x98\xaf"},
-        {"y\na\nb\n", NULL, "b"}, {"y\nham\nham\nspam\n", "ham", "ham"}, {"y\n-1\n1\n1\n", NULL, "1"}};
+    static const struct {
+        const char *csv, *told, *positive;
+    } cases[] = {
+        {"y\n0\n1\n1\n1\n", NULL, "1"},     {"y\n1\n2\n2\n2\n", NULL, "1"},
+        {"y\n1\n1\n2\n", NULL, "2"},        {"y\nTRUE\nFALSE\nTRUE\n", NULL, "TRUE"},
+        {"y\nno\nYes\nYes\n", NULL, "Yes"}, {"y\nham\nham\nspam\n", NULL, "spam"},
+        {"y\nnein\nja\nja\n", NULL, "ja"},  {"y\n\xe6\x98\xaf\n\xe5\x90\xa6\n\xe6\x98\xaf\n", NULL, "\xe6\x98\xaf"},
+        {"y\na\nb\n", NULL, "b"},           {"y\nham\nham\nspam\n", "ham", "ham"},
+        {"y\n-1\n1\n1\n", NULL, "1"}};
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         table *t = table_of(cases[k].csv, NULL);
         feature_config out = feature("y", FEATURE_BINARY);
         out.positive = cases[k].told;
         pipeline *p = fit(NULL, 0, &out, 1, t, NULL, 0);
-        if (strcmp(pipeline_class(p, 0, 1), cases[k].positive) != 0) fail_msg("%s: positive is %s", cases[k].csv, pipeline_class(p, 0, 1));
+        if (strcmp(pipeline_class(p, 0, 1), cases[k].positive) != 0)
+            fail_msg("%s: positive is %s", cases[k].csv, pipeline_class(p, 0, 1));
         pipeline_free(p);
         table_free(t);
     }
@@ -251,7 +272,7 @@ static void takes_the_longest_text(void **state) {
     feature_config in = feature("s", FEATURE_SEQUENCE);
     pipeline *p = fit(&in, 1, NULL, 0, t, NULL, 0);
     assert_int_equal(pipeline_shape(p, false, 0).width, 4);
-    assert_int_equal(pipeline_shape(p, false, 0).vocabulary, 5);   /* c a b A,b: nothing is lower-cased or filtered */
+    assert_int_equal(pipeline_shape(p, false, 0).vocabulary, 5); /* c a b A,b: nothing is lower-cased or filtered */
     pipeline_free(p);
     table_free(t);
 }
@@ -260,9 +281,11 @@ static void takes_the_longest_text(void **state) {
 
 static void says_what_is_wrong(void **state) {
     (void)state;
-    feature_config label = feature("label", FEATURE_BINARY), category = feature("label", FEATURE_CATEGORY), number = feature("label", FEATURE_NUMBER);
+    feature_config label = feature("label", FEATURE_BINARY), category = feature("label", FEATURE_CATEGORY),
+                   number = feature("label", FEATURE_NUMBER);
     feature_config x = feature("x", FEATURE_NUMBER), text = feature("x", FEATURE_TEXT);
-    assert_says(refusal(NULL, &label, "label\n1\n1\n1\n"), "data.csv: column \"label\" has one value (\"1\") in all 3 rows: there is nothing to learn");
+    assert_says(refusal(NULL, &label, "label\n1\n1\n1\n"),
+                "data.csv: column \"label\" has one value (\"1\") in all 3 rows: there is nothing to learn");
     assert_says(refusal(NULL, &category, "label\nspam\nspam\n"), "one value (\"spam\")");
     assert_says(refusal(NULL, &number, "label\n2.5\n2.5\n"), "one value (\"2.5\")");
     assert_says(refusal(NULL, &label, "label,x\n,1\n,2\n"), "is empty in all 2 rows");
@@ -283,13 +306,16 @@ static void says_what_is_wrong(void **state) {
 static void names_all_missing_columns(void **state) {
     (void)state;
     table *t = table_of(shop, NULL), *other = table_of("Price,colour,texts\n1,2,3\n", NULL);
-    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER), feature("label", FEATURE_CATEGORY)};
+    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER),
+                           feature("label", FEATURE_CATEGORY)};
     pipeline *p = fit(in, 3, NULL, 0, t, NULL, 0);
     dataset *d = NULL;
     err_clear(&failure);
     assert_int_equal(pipeline_encode(p, other, NULL, 1, false, "new.csv", &d, NULL, &failure), SOUK_INPUT);
     assert_null(d);
-    assert_says(failure.message, "new.csv: 3 columns are missing: \"text\" (nearest: \"texts\"), \"price\" (nearest: \"Price\"), \"label\"");
+    assert_says(
+        failure.message,
+        "new.csv: 3 columns are missing: \"text\" (nearest: \"texts\"), \"price\" (nearest: \"Price\"), \"label\"");
     pipeline_free(p);
     table_free(t);
     table_free(other);
@@ -300,7 +326,8 @@ static void stops_at_missing_cells_if_told(void **state) {
     table *t = table_of(shop, NULL);
     static const char *const names[] = {"text", "price", "color"};
     static const feature_type types[] = {FEATURE_TEXT, FEATURE_NUMBER, FEATURE_CATEGORY};
-    static const char *const lines[] = {"data.csv:5: column \"text\"", "data.csv:4: column \"price\"", "data.csv:6: column \"color\""};
+    static const char *const lines[] = {"data.csv:5: column \"text\"", "data.csv:4: column \"price\"",
+                                        "data.csv:6: column \"color\""};
     for (int k = 0; k < 3; k++) {
         feature_config in = feature(names[k], types[k]);
         in.missing = MISSING_ERROR;
@@ -318,7 +345,10 @@ static void stops_at_missing_cells_if_told(void **state) {
 /* ---- storage ---- */
 
 static pipeline *shop_pipeline(const table *t) {
-    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER), feature("color", FEATURE_CATEGORY), feature("label", FEATURE_BINARY)}, out[] = {feature("label", FEATURE_BINARY), feature("color", FEATURE_CATEGORY), feature("price", FEATURE_NUMBER)};
+    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER),
+                           feature("color", FEATURE_CATEGORY), feature("label", FEATURE_BINARY)},
+                   out[] = {feature("label", FEATURE_BINARY), feature("color", FEATURE_CATEGORY),
+                            feature("price", FEATURE_NUMBER)};
     in[0].tokenizer.oov_token = "<OOV>";
     in[0].tokenizer.num_words = 3;
     in[0].pad.post_padding = true;
@@ -345,7 +375,8 @@ static souk_status from_json(pipeline **p, const buf *json, souk_error *err) {
 
 static void assert_same(const dataset_array *a, const dataset_array *b, int64_t n) {
     assert_true(a->is_ids == b->is_ids && a->width == b->width);
-    assert_memory_equal(a->is_ids ? (void *)a->ids : (void *)a->values, b->is_ids ? (void *)b->ids : (void *)b->values, (size_t)(n * a->width) * 4);
+    assert_memory_equal(a->is_ids ? (void *)a->ids : (void *)a->values, b->is_ids ? (void *)b->ids : (void *)b->values,
+                        (size_t)(n * a->width) * 4);
 }
 
 static void reads_back_to_the_same_bits(void **state) {
@@ -391,7 +422,7 @@ static void refuses_damage(void **state) {
     int tried = 0;
     for (const char *at = json.data; (at = strchr(at, '"')) != NULL; at++) {
         const char *end = strchr(at + 1, '"');
-        if (!end || end[1] != ':' || (at[-1] != '{' && at[-1] != ',')) continue;   /* not a key of the pipeline's own */
+        if (!end || end[1] != ':' || (at[-1] != '{' && at[-1] != ',')) continue; /* not a key of the pipeline's own */
         buf_reset(&cut);
         buf_add(&cut, json.data, json.len);
         cut.data[at + 1 - json.data] = '#';
@@ -414,7 +445,9 @@ static void refuses_damage(void **state) {
 static souk_status fit_encode_store(void *context, souk_error *err) {
     const table *t = context;
     souk_status status = SOUK_OK;
-    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER), feature("color", FEATURE_CATEGORY)}, out = feature("label", FEATURE_BINARY);
+    feature_config in[] = {feature("text", FEATURE_TEXT), feature("price", FEATURE_NUMBER),
+                           feature("color", FEATURE_CATEGORY)},
+                   out = feature("label", FEATURE_BINARY);
     pipeline *p = NULL;
     dataset *d = NULL;
     int64_t dropped;
@@ -451,13 +484,20 @@ static int clean_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(fits_given_rows_only),       cmocka_unit_test(scales),
-        cmocka_unit_test(groups_rare_and_missing),    cmocka_unit_test(sorts_target_classes),
-        cmocka_unit_test(chooses_the_positive_class), cmocka_unit_test(compares_numbers_as_numbers),
-        cmocka_unit_test(scales_number_targets),      cmocka_unit_test(drops_rows_in_training_only),
-        cmocka_unit_test(takes_the_longest_text),     cmocka_unit_test(says_what_is_wrong),
-        cmocka_unit_test(names_all_missing_columns),  cmocka_unit_test(stops_at_missing_cells_if_told),
-        cmocka_unit_test(reads_back_to_the_same_bits), cmocka_unit_test(refuses_damage),
+        cmocka_unit_test(fits_given_rows_only),
+        cmocka_unit_test(scales),
+        cmocka_unit_test(groups_rare_and_missing),
+        cmocka_unit_test(sorts_target_classes),
+        cmocka_unit_test(chooses_the_positive_class),
+        cmocka_unit_test(compares_numbers_as_numbers),
+        cmocka_unit_test(scales_number_targets),
+        cmocka_unit_test(drops_rows_in_training_only),
+        cmocka_unit_test(takes_the_longest_text),
+        cmocka_unit_test(says_what_is_wrong),
+        cmocka_unit_test(names_all_missing_columns),
+        cmocka_unit_test(stops_at_missing_cells_if_told),
+        cmocka_unit_test(reads_back_to_the_same_bits),
+        cmocka_unit_test(refuses_damage),
         cmocka_unit_test(survives_faults),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);

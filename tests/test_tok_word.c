@@ -1,4 +1,5 @@
-/* test_tok_word - the word tokenizer against Keras' own results (tests/ref/make_tok_word.py), its files, and its failures. */
+/* test_tok_word - the word tokenizer against Keras' own results (tests/ref/make_tok_word.py), its files, and its
+ * failures. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -31,7 +32,8 @@ static int load(void **state) {
     char *data;
     size_t n;
     souk_error e = {0};
-    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/tok_word.json", 1 << 24, &data, &n, &e) != SOUK_OK) fail_msg("%s", e.message);
+    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/tok_word.json", 1 << 24, &data, &n, &e) != SOUK_OK)
+        fail_msg("%s", e.message);
     if (json_parse(&fixture, data, n, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
     mem_free(data);
     texts = member("texts");
@@ -58,7 +60,8 @@ static const uint64_t fnv_start = UINT64_C(0xcbf29ce484222325);
 static void assert_hash(const char *what, const char *name, uint64_t got, const json_value *expected) {
     char text[17];
     snprintf(text, sizeof text, "%016llx", (unsigned long long)got);
-    if (strcmp(text, json_string(expected)) != 0) fail_msg("%s of \"%s\": %s, Keras %s", what, name, text, json_string(expected));
+    if (strcmp(text, json_string(expected)) != 0)
+        fail_msg("%s of \"%s\": %s, Keras %s", what, name, text, json_string(expected));
 }
 
 static int64_t int_of(const json_value *v) {
@@ -69,10 +72,10 @@ static int64_t int_of(const json_value *v) {
 
 static souk_error failure;
 /* `expression` fills the `err` made here. */
-#define OK(expression)                                                             \
-    do {                                                                           \
-        souk_error *err = &failure;                                                \
-        err_clear(err);                                                            \
+#define OK(expression)                                                              \
+    do {                                                                            \
+        souk_error *err = &failure;                                                 \
+        err_clear(err);                                                             \
         if ((expression) != SOUK_OK) fail_msg("%s: %s", #expression, err->message); \
     } while (0)
 
@@ -108,7 +111,8 @@ static void encode(const tok_word *t, const json_value *from, size_t i, tok_ids 
 }
 
 static void assert_ids(const char *name, const tok_ids *ids, const json_value *expected) {
-    if ((size_t)ids->n != json_length(expected)) fail_msg("%s: %lld ids, Keras %zu", name, (long long)ids->n, json_length(expected));
+    if ((size_t)ids->n != json_length(expected))
+        fail_msg("%s: %lld ids, Keras %zu", name, (long long)ids->n, json_length(expected));
     for (int64_t k = 0; k < ids->n; k++) assert_int_equal(ids->id[k], int_of(json_index(expected, (size_t)k)));
 }
 
@@ -152,8 +156,10 @@ static void check_pads(const json_value *set, const tok_word *t) {
     int32_t row[64];
     for (size_t k = 0; k < json_length(pads); k++) {
         const json_value *pad = json_index(pads, k);
-        pad_options o = {.maxlen = int_of(json_index(pad, 0)), .post_padding = !strcmp(json_string(json_index(pad, 1)), "post"),
-                         .post_truncating = !strcmp(json_string(json_index(pad, 2)), "post"), .value = (int32_t)int_of(json_index(pad, 3))};
+        pad_options o = {.maxlen = int_of(json_index(pad, 0)),
+                         .post_padding = !strcmp(json_string(json_index(pad, 1)), "post"),
+                         .post_truncating = !strcmp(json_string(json_index(pad, 2)), "post"),
+                         .value = (int32_t)int_of(json_index(pad, 3))};
         uint64_t hash = fnv_start;
         for (size_t i = 0; i < json_length(texts); i++) {
             encode(t, texts, i, &ids);
@@ -180,9 +186,11 @@ static void check_matrices(const json_value *set, const tok_word *t) {
         OK(tok_word_matrix(t, text, n, (tok_matrix)mode, row, err));
         for (int64_t j = 0; j < width; j++) {
             double expected = 0;
-            if (next < json_length(cells) && int_of(json_index(json_index(cells, next), 0)) == j) assert_true(json_number(json_index(json_index(cells, next++), 1), &expected));
+            if (next < json_length(cells) && int_of(json_index(json_index(cells, next), 0)) == j)
+                assert_true(json_number(json_index(json_index(cells, next++), 1), &expected));
             double tolerance = mode == TOK_TFIDF ? 1e-14 * fabs(expected) : 0;
-            if (!(fabs(row[j] - expected) <= tolerance)) fail_msg("%s, column %lld: %.17g, Keras %.17g", modes[mode], (long long)j, row[j], expected);
+            if (!(fabs(row[j] - expected) <= tolerance))
+                fail_msg("%s, column %lld: %.17g, Keras %.17g", modes[mode], (long long)j, row[j], expected);
         }
         assert_int_equal(next, json_length(cells));
         mem_free(row);
@@ -284,7 +292,8 @@ static void fits_on_after_reading(void **state) {
     (void)state;
     tok_ids ids = {0};
     for (size_t k = 0; k < json_length(member("refits")); k++) {
-        const json_value *refit = json_index(member("refits"), k), *expected = json_get(refit, "ids"), *json = file_named(json_string(json_get(refit, "name")));
+        const json_value *refit = json_index(member("refits"), k), *expected = json_get(refit, "ids"),
+                         *json = file_named(json_string(json_get(refit, "name")));
         const char *text = json_string(json_get(refit, "text"));
         tok_word *t;
         OK(tok_word_from_json(&t, json_string(json), json_string_len(json), err));
@@ -302,12 +311,18 @@ static void fits_on_after_reading(void **state) {
     tok_ids_clear(&ids);
 }
 
-#define CONFIG(dictionaries) "{\"class_name\":\"Tokenizer\",\"config\":{\"num_words\":null,\"lower\":true,\"split\":\" \",\"filters\":\"\"," dictionaries "}}"
-#define DICTIONARIES(counts, docs, idocs, iword, windex) "\"word_counts\":\"" counts "\",\"word_docs\":\"" docs "\",\"index_docs\":\"" idocs "\",\"index_word\":\"" iword "\",\"word_index\":\"" windex "\""
+#define CONFIG(dictionaries)                                                                    \
+    "{\"class_name\":\"Tokenizer\",\"config\":{\"num_words\":null,\"lower\":true,\"split\":\" " \
+    "\",\"filters\":\"\"," dictionaries "}}"
+#define DICTIONARIES(counts, docs, idocs, iword, windex)                                                             \
+    "\"word_counts\":\"" counts "\",\"word_docs\":\"" docs "\",\"index_docs\":\"" idocs "\",\"index_word\":\"" iword \
+    "\",\"word_index\":\"" windex "\""
 
 static void refuses_files(void **state) {
     (void)state;
-    static const struct { const char *json, *says; } cases[] = {
+    static const struct {
+        const char *json, *says;
+    } cases[] = {
         {"", "line 1"},
         {"[]", "\"config\""},
         {"{\"class_name\":\"TextVectorization\",\"config\":{}}", "Keras' word tokenizer"},
@@ -324,7 +339,8 @@ static void refuses_files(void **state) {
         {CONFIG(DICTIONARIES("{}", "{}", "{}", "{}", "{\\\"a\\\": 2000000000}")), "without large gaps"},
         {CONFIG(DICTIONARIES("{}", "{}", "{}", "{}", "{\\\"a\\\": -1}")), "outside"},
         {CONFIG(DICTIONARIES("{}", "{}", "{}", "{\\\"x\\\": \\\"a\\\"}", "{}")), "is not an integer"},
-        {CONFIG("\"oov_token\":\"<O>\"," DICTIONARIES("{\\\"a\\\": 1}", "{}", "{}", "{}", "{\\\"a\\\": 1}")), "oov_token"},
+        {CONFIG("\"oov_token\":\"<O>\"," DICTIONARIES("{\\\"a\\\": 1}", "{}", "{}", "{}", "{\\\"a\\\": 1}")),
+         "oov_token"},
         {CONFIG("\"document_count\":-3," DICTIONARIES("{}", "{}", "{}", "{}", "{}")), "document_count"},
         {CONFIG("\"char_level\":7," DICTIONARIES("{}", "{}", "{}", "{}", "{}")), "char_level"},
     };
@@ -332,7 +348,8 @@ static void refuses_files(void **state) {
         tok_word *t = (tok_word *)1;
         souk_error e = {0};
         souk_status status = tok_word_from_json(&t, cases[i].json, strlen(cases[i].json), &e);
-        if (status != SOUK_INPUT || t || !strstr(e.message, cases[i].says)) fail_msg("case %zu (%s): status %d, %s", i, cases[i].json, (int)status, e.message);
+        if (status != SOUK_INPUT || t || !strstr(e.message, cases[i].says))
+            fail_msg("case %zu (%s): status %d, %s", i, cases[i].json, (int)status, e.message);
     }
 }
 
@@ -388,17 +405,22 @@ static void mends_crlf_on_request(void **state) {
         OK(tok_word_finish(t, err));
         ids.n = 0;
         OK(tok_word_encode(t, "one", 3, &ids, err));
-        assert_int_equal(ids.n, fix);     /* "one\r" is another word */
+        assert_int_equal(ids.n, fix); /* "one\r" is another word */
         tok_word_free(t);
     }
     tok_ids_clear(&ids);
 }
 
-/* The largest index that encoding gives is below the number of rows, also where Keras' own rule goes beyond num_words. */
+/* The largest index that encoding gives is below the number of rows, also where Keras' own rule goes beyond num_words.
+ */
 static void counts_rows(void **state) {
     (void)state;
-    static const struct { int64_t num_words; const char *oov; int64_t rows; } cases[] = {
-        {0, NULL, 4}, {2, NULL, 2}, {100, NULL, 4}, {0, "?", 5}, {3, "?", 3}, {1, "?", 2}, {2, "c", 5}, {1, NULL, 1}};
+    static const struct {
+        int64_t num_words;
+        const char *oov;
+        int64_t rows;
+    } cases[] = {{0, NULL, 4}, {2, NULL, 2}, {100, NULL, 4}, {0, "?", 5},
+                 {3, "?", 3},  {1, "?", 2},  {2, "c", 5},    {1, NULL, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tok_word_options o = tok_word_options_default();
         o.num_words = cases[i].num_words;
@@ -444,9 +466,15 @@ static souk_status whole_life(void *context, souk_error *err) {
         const char *text = text_at(texts, i * 20, &n);
         TRY_DONE(tok_word_fit(t, text, n, err));
     }
-    TRY_DONE(tok_word_fit(t, "\xc3\x9c" "ber alles", 11, err));
+    TRY_DONE(tok_word_fit(t,
+                          "\xc3\x9c"
+                          "ber alles",
+                          11, err));
     TRY_DONE(tok_word_finish(t, err));
-    TRY_DONE(tok_word_encode(t, "\xc3\x9c" "ber alles the movie", 21, &ids, err));
+    TRY_DONE(tok_word_encode(t,
+                             "\xc3\x9c"
+                             "ber alles the movie",
+                             21, &ids, err));
     TRY_DONE(tok_word_to_json(t, &json, err));
     assert_true(tok_word_matrix_width(t) <= 2048);
     TRY_DONE(tok_word_matrix(t, "the movie", 9, TOK_TFIDF, row, err));
@@ -466,10 +494,12 @@ static void survives_faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_keras),        cmocka_unit_test(every_level),     cmocka_unit_test(reads_files),
-        cmocka_unit_test(fits_on_after_reading), cmocka_unit_test(refuses_files), cmocka_unit_test(wants_numbers_first),
-        cmocka_unit_test(refuses_options),     cmocka_unit_test(mends_crlf_on_request), cmocka_unit_test(counts_rows),
-        cmocka_unit_test(encodes_without_allocating), cmocka_unit_test(survives_faults),
+        cmocka_unit_test(equals_keras),    cmocka_unit_test(every_level),
+        cmocka_unit_test(reads_files),     cmocka_unit_test(fits_on_after_reading),
+        cmocka_unit_test(refuses_files),   cmocka_unit_test(wants_numbers_first),
+        cmocka_unit_test(refuses_options), cmocka_unit_test(mends_crlf_on_request),
+        cmocka_unit_test(counts_rows),     cmocka_unit_test(encodes_without_allocating),
+        cmocka_unit_test(survives_faults),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }

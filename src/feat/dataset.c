@@ -46,8 +46,10 @@ souk_status dataset_new(dataset **out, int64_t n, int n_inputs, int n_targets, s
 souk_status dataset_array_alloc(dataset_array *a, int64_t n, souk_error *err) {
     size_t count;
     if (!size_mul((size_t)n, (size_t)a->width, &count)) return err_nomem(err, "encoding rows");
-    if (a->is_ids) a->ids = mem_array(count + 1, sizeof *a->ids);
-    else a->values = mem_array(count + 1, sizeof *a->values);
+    if (a->is_ids)
+        a->ids = mem_array(count + 1, sizeof *a->ids);
+    else
+        a->values = mem_array(count + 1, sizeof *a->values);
     return a->ids || a->values ? SOUK_OK : err_nomem(err, "encoding rows");
 }
 
@@ -58,7 +60,8 @@ void dataset_gather(const dataset_array *a, const int64_t *idx, int64_t n, void 
     for (int64_t i = 0; i < n; i++) memcpy((char *)dst + (size_t)i * bytes, from + (size_t)idx[i] * bytes, bytes);
 }
 
-static souk_status select_arrays(dataset_array *to, const dataset_array *from, int count, const int64_t *idx, int64_t n, souk_error *err) {
+static souk_status select_arrays(dataset_array *to, const dataset_array *from, int count, const int64_t *idx, int64_t n,
+                                 souk_error *err) {
     for (int i = 0; i < count; i++) {
         to[i] = (dataset_array){.is_ids = from[i].is_ids, .width = from[i].width};
         TRY(dataset_array_alloc(&to[i], n, err));
@@ -78,7 +81,9 @@ souk_status dataset_select(dataset **out, const dataset *d, const int64_t *idx, 
         for (int64_t i = 0; part->weight && i < n; i++) part->weight[i] = d->weight[idx[i]];
     }
     for (int64_t i = 0; i < n; i++) part->row[i] = d->row[idx[i]];
-    if (status == SOUK_OK) *out = part;
-    else dataset_free(part);
+    if (status == SOUK_OK)
+        *out = part;
+    else
+        dataset_free(part);
     return status;
 }

@@ -1,9 +1,9 @@
 /* encode_class - binary and category columns: cells to class numbers.
  *
- * Input categories: 0 unknown at predict time, then classes by falling count (ties: first seen), then "other" for those beyond
- * most_common and one for missing cells, where training had them. Target classes: numbers ascending if all are numbers, else
- * by bytes, as scikit-learn's LabelEncoder sorts them. Binary: 0 negative, 1 positive; the positive class is told, or the one
- * of the two that says so (1, true, yes, …), else the rarer, and it is stored.
+ * Input categories: 0 unknown at predict time, then classes by falling count (ties: first seen), then "other" for those
+ * beyond most_common and one for missing cells, where training had them. Target classes: numbers ascending if all are
+ * numbers, else by bytes, as scikit-learn's LabelEncoder sorts them. Binary: 0 negative, 1 positive; the positive class
+ * is told, or the one of the two that says so (1, true, yes, …), else the rarer, and it is stored.
  *
  * A column that was read as numbers is compared as numbers, so that "1", "1.0" and 1 are one class in any file. */
 #include <stdlib.h>
@@ -16,10 +16,10 @@
 #include "feat/encoder.h"
 
 typedef struct tally {
-    const char *text;          /* in the map */
+    const char *text; /* in the map */
     uint32_t len;
     int64_t count, seen;
-    double number;             /* where all are numbers */
+    double number; /* where all are numbers */
 } tally;
 
 /* The class text of a cell: as written, or the shortest form of its number in a numeric column. */
@@ -39,7 +39,9 @@ static int64_t class_find(const encoder *e, const cells *c, int64_t i) {
     return k < 0 ? -1 : map_at_const(e->class_of, k)->value;
 }
 
-bool class_known(const encoder *e, const cells *c, int64_t i) { return !cells_missing(c, i) && class_find(e, c, i) >= 0; }
+bool class_known(const encoder *e, const cells *c, int64_t i) {
+    return !cells_missing(c, i) && class_find(e, c, i) >= 0;
+}
 
 /* ---- fit ---- */
 
@@ -111,11 +113,14 @@ static souk_status keep_classes(encoder *e, const tally *t, int64_t n, int64_t f
 
 /* ---- binary ---- */
 
-static bool equals(const tally *t, const char *word) { return strlen(word) == t->len && strncasecmp(word, t->text, t->len) == 0; }
+static bool equals(const tally *t, const char *word) {
+    return strlen(word) == t->len && strncasecmp(word, t->text, t->len) == 0;
+}
 
 static bool says_yes(const tally *t) {
-    static const char *const words[] = {"true", "t", "yes", "y", "positive", "pos", "ja", "oui", "si", "s\xc3\xad", "sim", "da", "tak", "on",
-                                        "\xe6\x98\xaf", "\xe7\x9c\x9f", "\xe6\x9c\x89"};
+    static const char *const words[] = {
+        "true",      "t",   "yes", "y",   "positive", "pos",          "ja",           "oui",         "si",
+        "s\xc3\xad", "sim", "da",  "tak", "on",       "\xe6\x98\xaf", "\xe7\x9c\x9f", "\xe6\x9c\x89"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (equals(t, words[i])) return true;
     return false;
@@ -136,8 +141,10 @@ static souk_status told_positive(const encoder *e, const cells *c, const tally t
             *positive = k;
             return SOUK_OK;
         }
-    return err_set(err, SOUK_INPUT, "%s: column \"%s\": the positive class \"%s\" is not one of its two values, \"%.*s\" and \"%.*s\"", c->source,
-                   c->column->name, told, (int)(t[0].len < 100 ? t[0].len : 100), t[0].text, (int)(t[1].len < 100 ? t[1].len : 100), t[1].text);
+    return err_set(err, SOUK_INPUT,
+                   "%s: column \"%s\": the positive class \"%s\" is not one of its two values, \"%.*s\" and \"%.*s\"",
+                   c->source, c->column->name, told, (int)(t[0].len < 100 ? t[0].len : 100), t[0].text,
+                   (int)(t[1].len < 100 ? t[1].len : 100), t[1].text);
 }
 
 static souk_status not_two(const cells *c, const tally *t, int64_t n, souk_error *err) {
@@ -151,16 +158,21 @@ static souk_status not_two(const cells *c, const tally *t, int64_t n, souk_error
         if (k + 1 < n) shown[used++] = ',';
     }
     shown[used] = '\0';
-    return err_set(err, SOUK_INPUT, "%s: column \"%s\" has %lld values (%s%s), and a binary feature has two: make it a category, or filter rows with --where",
+    return err_set(err, SOUK_INPUT,
+                   "%s: column \"%s\" has %lld values (%s%s), and a binary feature has two: make it a category, or "
+                   "filter rows with --where",
                    c->source, c->column->name, (long long)n, shown, n > 5 ? " …" : "");
 }
 
-static souk_status fit_binary(encoder *e, const cells *c, tally *t, int64_t n, bool numbers, arena *a, souk_error *err) {
+static souk_status fit_binary(encoder *e, const cells *c, tally *t, int64_t n, bool numbers, arena *a,
+                              souk_error *err) {
     qsort(t, (size_t)n, sizeof *t, numbers ? by_number : by_bytes);
     if (n != 2) return not_two(c, t, n, err);
     int positive = 1;
-    if (e->config.positive) TRY(told_positive(e, c, t, &positive, err));
-    else positive = choose_positive(t);
+    if (e->config.positive)
+        TRY(told_positive(e, c, t, &positive, err));
+    else
+        positive = choose_positive(t);
     if (positive == 0) {
         tally first = t[0];
         t[0] = t[1];
@@ -182,7 +194,7 @@ static souk_status fit_input_category(encoder *e, tally *t, int64_t n, int64_t m
     bool own = e->config.missing == MISSING_DEFAULT || e->config.missing == MISSING_OWN_CATEGORY;
     e->other = kept < n ? next++ : 0;
     e->missing = own && missing > 0 ? next : 0;
-    for (int64_t k = kept; k < n; k++) {   /* rare ones are known, so that they are told from new ones */
+    for (int64_t k = kept; k < n; k++) { /* rare ones are known, so that they are told from new ones */
         int64_t m = map_put(e->class_of, t[k].text, t[k].len, NULL);
         if (m < 0) return err_nomem(err, "fitting classes");
         map_at(e->class_of, m)->value = e->other;
@@ -190,14 +202,16 @@ static souk_status fit_input_category(encoder *e, tally *t, int64_t n, int64_t m
     return SOUK_OK;
 }
 
-static souk_status fit_counted(encoder *e, const cells *c, const map *counts, int64_t missing, arena *a, souk_error *err) {
+static souk_status fit_counted(encoder *e, const cells *c, const map *counts, int64_t missing, arena *a,
+                               souk_error *err) {
     int64_t n = map_count(counts);
     tally *t;
     bool numbers = tallies(counts, &t);
     if (!t) return err_nomem(err, "fitting classes");
     souk_status status;
     if (n > INT32_MAX - 3) {
-        status = err_set(err, SOUK_REFUSED, "%s: column \"%s\" has more than two thousand million values", c->source, c->column->name);
+        status = err_set(err, SOUK_REFUSED, "%s: column \"%s\" has more than two thousand million values", c->source,
+                         c->column->name);
     } else if (e->output && n < 2) {
         char *text = n ? mem_strndup(t[0].text, t[0].len) : NULL;
         status = n && !text ? err_nomem(err, "fitting classes") : cells_one_value(c, text, err);
@@ -233,8 +247,10 @@ souk_status class_encode(const encoder *e, const cells *c, dataset_array *out, s
         if (missing && e->config.missing == MISSING_ERROR && !e->output)
             return cells_fault(c, i, err, "the cell is empty, and the model says missing_value: error");
         int64_t k = missing ? -1 : class_find(e, c, i);
-        if (out->is_ids) out->ids[i] = (int32_t)(missing ? e->missing : k < 0 ? 0 : k);
-        else out->values[i] = (float)(k < 0 ? e->fill : (double)k);
+        if (out->is_ids)
+            out->ids[i] = (int32_t)(missing ? e->missing : k < 0 ? 0 : k);
+        else
+            out->values[i] = (float)(k < 0 ? e->fill : (double)k);
     }
     return SOUK_OK;
 }
@@ -254,7 +270,7 @@ void class_to_json(const encoder *e, json_writer *w) {
         return;
     }
     if (e->output) return;
-    json_key(w, "rare");       /* known, and encoded as "other" */
+    json_key(w, "rare"); /* known, and encoded as "other" */
     json_array(w);
     for (int64_t k = e->n_classes; k < map_count(e->class_of); k++) {
         const map_entry *m = map_at_const(e->class_of, k);
@@ -284,14 +300,16 @@ static souk_status read_rare(encoder *e, const json_value *rare, souk_error *err
 static souk_status read_classes(encoder *e, const json_value *classes, arena *a, souk_error *err) {
     size_t n = json_length(classes);
     bool binary = e->config.type == FEATURE_BINARY;
-    if (json_kind(classes) != JSON_KIND_ARRAY || n >= (size_t)INT32_MAX / 2 || (binary && n != 2) || (e->output && n < 2))
+    if (json_kind(classes) != JSON_KIND_ARRAY || n >= (size_t)INT32_MAX / 2 || (binary && n != 2) ||
+        (e->output && n < 2))
         return encoder_bad_json(e, "classes", err);
     e->class_of = map_new();
     e->classes = arena_array(a, n + 1, sizeof *e->classes);
     if (!e->class_of || !e->classes) return err_nomem(err, "reading a model's classes");
     for (size_t k = 0; k < n; k++) {
         const json_value *v = json_index(classes, k);
-        if (json_kind(v) != JSON_KIND_STRING || map_find(e->class_of, json_string(v), json_string_len(v)) >= 0) return encoder_bad_json(e, "classes", err);
+        if (json_kind(v) != JSON_KIND_STRING || map_find(e->class_of, json_string(v), json_string_len(v)) >= 0)
+            return encoder_bad_json(e, "classes", err);
         TRY(keep_class(e, json_string(v), json_string_len(v), (int64_t)k + (binary || e->output ? 0 : 1), a, err));
     }
     if (binary) e->config.positive = e->classes[1];
@@ -302,7 +320,8 @@ souk_status class_from_json(encoder *e, const json_value *v, arena *a, souk_erro
     bool missing;
     if (!json_bool(json_get(v, "numeric"), &e->numeric)) return encoder_bad_json(e, "numeric", err);
     TRY(read_classes(e, json_get(v, "classes"), a, err));
-    if (e->config.type == FEATURE_BINARY) return json_number(json_get(v, "fill"), &e->fill) ? SOUK_OK : encoder_bad_json(e, "fill", err);
+    if (e->config.type == FEATURE_BINARY)
+        return json_number(json_get(v, "fill"), &e->fill) ? SOUK_OK : encoder_bad_json(e, "fill", err);
     if (e->output) return SOUK_OK;
     TRY(read_rare(e, json_get(v, "rare"), err));
     if (!json_bool(json_get(v, "missing_class"), &missing)) return encoder_bad_json(e, "missing_class", err);

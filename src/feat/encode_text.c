@@ -1,7 +1,9 @@
-/* encode_text - text and sequence columns: the word tokenizer fitted on training rows, then rows of exactly maxlen indices.
+/* encode_text - text and sequence columns: the word tokenizer fitted on training rows, then rows of exactly maxlen
+ * indices.
  *
- * A missing cell is an empty text; it is not counted as a document. Without a maxlen the longest training row decides, up to
- * AUTO_MAXLEN: longer ones are rare and would cost every row their steps. The tokenizer is stored as Keras' own JSON. */
+ * A missing cell is an empty text; it is not counted as a document. Without a maxlen the longest training row decides,
+ * up to AUTO_MAXLEN: longer ones are rare and would cost every row their steps. The tokenizer is stored as Keras' own
+ * JSON. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -41,14 +43,22 @@ static souk_status longest(const tok_word *t, const cells *c, int64_t *out, souk
 
 souk_status text_fit(encoder *e, const cells *c, souk_error *err) {
     int64_t texts;
-    if (e->output) return err_set(err, SOUK_UNSUPPORTED, "%s: column \"%s\": a %s cannot be a target yet: use number, binary or category", c->source, c->column->name, feature_type_name(e->config.type));
+    if (e->output)
+        return err_set(err, SOUK_UNSUPPORTED,
+                       "%s: column \"%s\": a %s cannot be a target yet: use number, binary or category", c->source,
+                       c->column->name, feature_type_name(e->config.type));
     if (e->config.pad.maxlen < 0 || e->config.pad.maxlen > MAX_MAXLEN)
-        return err_set(err, SOUK_INPUT, "%s: column \"%s\": maxlen is %lld: give 1 to 1,000,000 steps", c->source, c->column->name, (long long)e->config.pad.maxlen);
+        return err_set(err, SOUK_INPUT, "%s: column \"%s\": maxlen is %lld: give 1 to 1,000,000 steps", c->source,
+                       c->column->name, (long long)e->config.pad.maxlen);
     if (e->config.pad.value < 0 || e->config.pad.value > MAX_PAD_VALUE)
-        return err_set(err, SOUK_INPUT, "%s: column \"%s\": the padding value is %d: it is an index of the embedding, 0 to 1,000,000", c->source, c->column->name, (int)e->config.pad.value);
+        return err_set(err, SOUK_INPUT,
+                       "%s: column \"%s\": the padding value is %d: it is an index of the embedding, 0 to 1,000,000",
+                       c->source, c->column->name, (int)e->config.pad.value);
     TRY(tok_word_new(&e->tokenizer, &e->config.tokenizer, err));
     TRY(fit_tokenizer(e->tokenizer, c, &texts, err));
-    if (texts == 0) return err_set(err, SOUK_INPUT, "%s: column \"%s\" is empty in all %lld rows: leave it out of input_features", c->source, c->column->name, (long long)c->n);
+    if (texts == 0)
+        return err_set(err, SOUK_INPUT, "%s: column \"%s\" is empty in all %lld rows: leave it out of input_features",
+                       c->source, c->column->name, (long long)c->n);
     e->maxlen = e->config.pad.maxlen;
     return e->maxlen ? SOUK_OK : longest(e->tokenizer, c, &e->maxlen, err);
 }
@@ -108,12 +118,16 @@ souk_status text_from_json(encoder *e, const json_value *v, souk_error *err) {
     if (status != SOUK_OK) return status;
     e->config.tokenizer = tok_word_get_options(e->tokenizer);
     tok_ids none = {0};
-    if (tok_word_encode(e->tokenizer, "", 0, &none, NULL) != SOUK_OK) return encoder_bad_json(e, "tokenizer", err);   /* never fitted */
-    if (!json_int(json_get(v, "maxlen"), &e->maxlen) || e->maxlen < 1 || e->maxlen > MAX_MAXLEN) return encoder_bad_json(e, "maxlen", err);
+    if (tok_word_encode(e->tokenizer, "", 0, &none, NULL) != SOUK_OK)
+        return encoder_bad_json(e, "tokenizer", err); /* never fitted */
+    if (!json_int(json_get(v, "maxlen"), &e->maxlen) || e->maxlen < 1 || e->maxlen > MAX_MAXLEN)
+        return encoder_bad_json(e, "maxlen", err);
     e->config.pad.maxlen = e->maxlen;
     if (!read_side(json_get(v, "padding"), &e->config.pad.post_padding)) return encoder_bad_json(e, "padding", err);
-    if (!read_side(json_get(v, "truncating"), &e->config.pad.post_truncating)) return encoder_bad_json(e, "truncating", err);
-    if (!json_int(json_get(v, "value"), &value) || value < 0 || value > MAX_PAD_VALUE) return encoder_bad_json(e, "value", err);
+    if (!read_side(json_get(v, "truncating"), &e->config.pad.post_truncating))
+        return encoder_bad_json(e, "truncating", err);
+    if (!json_int(json_get(v, "value"), &value) || value < 0 || value > MAX_PAD_VALUE)
+        return encoder_bad_json(e, "value", err);
     e->config.pad.value = (int32_t)value;
     return SOUK_OK;
 }

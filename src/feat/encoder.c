@@ -32,20 +32,33 @@ souk_status cells_fault(const cells *c, int64_t i, souk_error *err, const char *
     num_vformat(what, sizeof what, format, args);
     va_end(args);
     int64_t line = c->table->line ? c->table->line[cells_row(c, i)] : -1;
-    if (line <= 0) return err_set(err, SOUK_INPUT, "%s: row %lld: column \"%s\": %s", c->source, (long long)cells_row(c, i) + 1, c->column->name, what);
-    return err_at(err, SOUK_INPUT, line, -1, "%s:%lld: column \"%s\": %s", c->source, (long long)line, c->column->name, what);
+    if (line <= 0)
+        return err_set(err, SOUK_INPUT, "%s: row %lld: column \"%s\": %s", c->source, (long long)cells_row(c, i) + 1,
+                       c->column->name, what);
+    return err_at(err, SOUK_INPUT, line, -1, "%s:%lld: column \"%s\": %s", c->source, (long long)line, c->column->name,
+                  what);
 }
 
 souk_status cells_one_value(const cells *c, const char *value, souk_error *err) {
     const char *name = c->column->name;
-    if (c->n == 0) return err_set(err, SOUK_INPUT, "%s: there are no rows to learn \"%s\" from: look at the file, and at --where if it was given", c->source, name);
-    if (!value) return err_set(err, SOUK_INPUT, "%s: column \"%s\" is empty in all %lld rows: there is nothing to learn; choose another target", c->source, name, (long long)c->n);
-    return err_set(err, SOUK_INPUT, "%s: column \"%s\" has one value (\"%.60s\") in all %lld rows: there is nothing to learn; choose another target, or give rows of other outcomes too",
+    if (c->n == 0)
+        return err_set(err, SOUK_INPUT,
+                       "%s: there are no rows to learn \"%s\" from: look at the file, and at --where if it was given",
+                       c->source, name);
+    if (!value)
+        return err_set(err, SOUK_INPUT,
+                       "%s: column \"%s\" is empty in all %lld rows: there is nothing to learn; choose another target",
+                       c->source, name, (long long)c->n);
+    return err_set(err, SOUK_INPUT,
+                   "%s: column \"%s\" has one value (\"%.60s\") in all %lld rows: there is nothing to learn; choose "
+                   "another target, or give rows of other outcomes too",
                    c->source, name, value, (long long)c->n);
 }
 
 souk_status encoder_bad_json(const encoder *e, const char *member, souk_error *err) {
-    return err_set(err, SOUK_CORRUPT, "the stored encoder of column \"%.200s\" is damaged: its \"%s\" is missing or makes no sense", e->config.name ? e->config.name : "?", member);
+    return err_set(err, SOUK_CORRUPT,
+                   "the stored encoder of column \"%.200s\" is damaged: its \"%s\" is missing or makes no sense",
+                   e->config.name ? e->config.name : "?", member);
 }
 
 dataset_array encoder_array(const encoder *e) {

@@ -12,20 +12,20 @@
 #include "feat/pipeline.h"
 
 typedef struct encoder {
-    feature_config config;     /* strings in the pipeline's arena */
+    feature_config config; /* strings in the pipeline's arena */
     bool output;
 
     /* number: encoded = (f(x) - offset) / scale, f = log1p for NORM_LOG1P, else the identity; a missing x is `fill` */
     double offset, scale, fill;
 
     /* binary and category: texts of the classes in order, and text -> class number */
-    char **classes;            /* [n_classes], in the arena */
+    char **classes; /* [n_classes], in the arena */
     int64_t n_classes;
     map *class_of;
-    bool numeric;              /* the column was read as numbers: texts are compared as numbers */
-    int32_t other, missing;    /* category inputs: index of the rare classes and of missing cells; 0: none */
+    bool numeric;           /* the column was read as numbers: texts are compared as numbers */
+    int32_t other, missing; /* category inputs: index of the rare classes and of missing cells; 0: none */
 
-    tok_word *tokenizer;       /* text and sequence */
+    tok_word *tokenizer; /* text and sequence */
     int64_t maxlen;
 } encoder;
 
@@ -33,9 +33,9 @@ typedef struct encoder {
 typedef struct cells {
     const table *table;
     const column *column;
-    const int64_t *rows;       /* [n] or NULL: 0 … n-1 */
+    const int64_t *rows; /* [n] or NULL: 0 … n-1 */
     int64_t n;
-    const char *source;        /* for messages */
+    const char *source; /* for messages */
 } cells;
 
 static inline int64_t cells_row(const cells *c, int64_t i) { return c->rows ? c->rows[i] : i; }
@@ -46,7 +46,8 @@ const char *cells_text(const cells *c, int64_t i, char scratch[CELL_SCRATCH], si
 /* The cell as a number; false: it is none. */
 bool cells_number(const cells *c, int64_t i, double *out);
 /* SOUK_INPUT about one cell: `data.csv:17: column "price": WHAT`. */
-souk_status cells_fault(const cells *c, int64_t i, souk_error *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
+souk_status cells_fault(const cells *c, int64_t i, souk_error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* SOUK_INPUT: the target has one value (text) or none (NULL). */
 souk_status cells_one_value(const cells *c, const char *value, souk_error *err);
 
@@ -63,7 +64,7 @@ bool class_known(const encoder *e, const cells *c, int64_t i);
 dataset_array encoder_array(const encoder *e);
 souk_status number_encode(const encoder *e, const cells *c, float *out, souk_error *err);
 souk_status class_encode(const encoder *e, const cells *c, dataset_array *out, souk_error *err);
-souk_status text_encode(const encoder *e, const cells *c, int32_t *out, souk_error *err);   /* out [n, maxlen] */
+souk_status text_encode(const encoder *e, const cells *c, int32_t *out, souk_error *err); /* out [n, maxlen] */
 
 /* Members of the encoder's JSON object, behind name and type. */
 void number_to_json(const encoder *e, json_writer *w);
@@ -78,7 +79,7 @@ souk_status encoder_bad_json(const encoder *e, const char *member, souk_error *e
 void encoder_clear(encoder *e);
 
 souk_status dataset_new(dataset **out, int64_t n, int n_inputs, int n_targets, souk_error *err);
-souk_status dataset_array_alloc(dataset_array *a, int64_t n, souk_error *err);    /* is_ids and width are set */
+souk_status dataset_array_alloc(dataset_array *a, int64_t n, souk_error *err); /* is_ids and width are set */
 
 /* pipeline_json.c and pipeline.c share the object's layout. */
 struct pipeline {
@@ -86,6 +87,6 @@ struct pipeline {
     encoder *inputs, *outputs;
     int n_inputs, n_outputs;
 };
-souk_status pipeline_new(pipeline **out, int n_inputs, int n_outputs, souk_error *err);   /* encoders all zero */
+souk_status pipeline_new(pipeline **out, int n_inputs, int n_outputs, souk_error *err); /* encoders all zero */
 
 #endif

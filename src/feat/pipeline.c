@@ -1,7 +1,8 @@
 /* pipeline - fits and applies the encoders of a model's columns (pipeline.h).
  *
  * Leaves to others: what each kind of column becomes (encode_*), storage (pipeline_json), splitting rows (data/split).
- * Invariant: after pipeline_fit nothing is written; encoding uses scratch of its own, so threads may share a pipeline. */
+ * Invariant: after pipeline_fit nothing is written; encoding uses scratch of its own, so threads may share a pipeline.
+ */
 #include "feat/pipeline.h"
 
 #include <string.h>
@@ -16,7 +17,9 @@ static souk_status add_missing(buf *names, const table *t, const char *name, sou
     if (!candidates) return err_nomem(err, "looking for columns");
     for (int i = 0; i < t->n_columns; i++) candidates[i] = t->columns[i].name;
     const char *nearest = err_nearest(name, candidates, (size_t)t->n_columns);
-    if (names->len < 700) buf_printf(names, nearest ? "%s\"%.100s\" (nearest: \"%.100s\")" : "%s\"%.100s\"", names->len ? ", " : "", name, nearest);
+    if (names->len < 700)
+        buf_printf(names, nearest ? "%s\"%.100s\" (nearest: \"%.100s\")" : "%s\"%.100s\"", names->len ? ", " : "", name,
+                   nearest);
     mem_free(candidates);
     return SOUK_OK;
 }
@@ -35,13 +38,16 @@ static souk_status check_columns(const encoder *const *e, int n, const table *t,
     }
     column *c;
     if (status == SOUK_OK) status = buf_status(&names, "looking for columns", err);
-    if (status == SOUK_OK && missing == 1) status = table_require(t, e[last]->config.name, source, &c, err);
-    else if (status == SOUK_OK && missing > 1) status = err_set(err, SOUK_INPUT, "%s: %d columns are missing: %s", source, missing, names.data);
+    if (status == SOUK_OK && missing == 1)
+        status = table_require(t, e[last]->config.name, source, &c, err);
+    else if (status == SOUK_OK && missing > 1)
+        status = err_set(err, SOUK_INPUT, "%s: %d columns are missing: %s", source, missing, names.data);
     buf_clear(&names);
     return status;
 }
 
-static souk_status check_all_columns(const pipeline *p, bool outputs, const table *t, const char *source, souk_error *err) {
+static souk_status check_all_columns(const pipeline *p, bool outputs, const table *t, const char *source,
+                                     souk_error *err) {
     int n = p->n_inputs + (outputs ? p->n_outputs : 0);
     const encoder **e = mem_array((size_t)n + 1, sizeof *e);
     if (!e) return err_nomem(err, "looking for columns");
@@ -101,8 +107,9 @@ souk_status pipeline_new(pipeline **out, int n_inputs, int n_outputs, souk_error
     return SOUK_OK;
 }
 
-souk_status pipeline_fit(pipeline **out, const feature_config *inputs, int n_inputs, const feature_config *outputs, int n_outputs,
-                         const table *t, const int64_t *rows, int64_t n, const char *source, souk_error *err) {
+souk_status pipeline_fit(pipeline **out, const feature_config *inputs, int n_inputs, const feature_config *outputs,
+                         int n_outputs, const table *t, const int64_t *rows, int64_t n, const char *source,
+                         souk_error *err) {
     pipeline *p;
     *out = NULL;
     TRY(pipeline_new(&p, n_inputs, n_outputs, err));
@@ -116,10 +123,13 @@ souk_status pipeline_fit(pipeline **out, const feature_config *inputs, int n_inp
     if (!copied) status = err_nomem(err, "making a pipeline");
     if (status == SOUK_OK) status = check_all_columns(p, true, t, source, err);
     cells c = {.table = t, .rows = rows, .n = rows ? n : t->n, .source = source};
-    if (status == SOUK_OK) status = fit_all(p, p->outputs, n_outputs, c, err);   /* a bad target is what to hear of first */
+    if (status == SOUK_OK)
+        status = fit_all(p, p->outputs, n_outputs, c, err); /* a bad target is what to hear of first */
     if (status == SOUK_OK) status = fit_all(p, p->inputs, n_inputs, c, err);
-    if (status == SOUK_OK) *out = p;
-    else pipeline_free(p);
+    if (status == SOUK_OK)
+        *out = p;
+    else
+        pipeline_free(p);
     return status;
 }
 
@@ -135,11 +145,15 @@ void pipeline_free(pipeline *p) {
 
 /* ---- what others may know ---- */
 
-static const encoder *encoder_at(const pipeline *p, bool output, int i) { return output ? &p->outputs[i] : &p->inputs[i]; }
+static const encoder *encoder_at(const pipeline *p, bool output, int i) {
+    return output ? &p->outputs[i] : &p->inputs[i];
+}
 
 int pipeline_inputs(const pipeline *p) { return p->n_inputs; }
 int pipeline_outputs(const pipeline *p) { return p->n_outputs; }
-const feature_config *pipeline_config(const pipeline *p, bool output, int i) { return &encoder_at(p, output, i)->config; }
+const feature_config *pipeline_config(const pipeline *p, bool output, int i) {
+    return &encoder_at(p, output, i)->config;
+}
 const tok_word *pipeline_tokenizer(const pipeline *p, int input) { return p->inputs[input].tokenizer; }
 
 feature_shape pipeline_shape(const pipeline *p, bool output, int i) {
@@ -221,13 +235,15 @@ static souk_status encode_rows(const pipeline *p, cells c, bool with_targets, da
         status = encode_column(e, &c, output ? &d->targets[k - d->n_inputs] : &d->inputs[k], err);
     }
     for (int64_t i = 0; i < c.n; i++) d->row[i] = c.table->row[cells_row(&c, i)];
-    if (status == SOUK_OK) *out = d;
-    else dataset_free(d);
+    if (status == SOUK_OK)
+        *out = d;
+    else
+        dataset_free(d);
     return status;
 }
 
-souk_status pipeline_encode(const pipeline *p, const table *t, const int64_t *rows, int64_t n, bool with_targets, const char *source,
-                            dataset **out, int64_t *dropped, souk_error *err) {
+souk_status pipeline_encode(const pipeline *p, const table *t, const int64_t *rows, int64_t n, bool with_targets,
+                            const char *source, dataset **out, int64_t *dropped, souk_error *err) {
     *out = NULL;
     if (dropped) *dropped = 0;
     cells c = {.table = t, .rows = rows, .n = rows ? n : t->n, .source = source};

@@ -1,7 +1,7 @@
 /* pipeline_json - a fitted pipeline as JSON and back: members "inputs" and "outputs", arrays of encoders.
  *
- * Doubles are written in the shortest form that reads back to the same bits, so that a stored pipeline encodes as the fitted
- * one did. What is read comes from strangers: every member is checked, and what does not fit is SOUK_CORRUPT. */
+ * Doubles are written in the shortest form that reads back to the same bits, so that a stored pipeline encodes as the
+ * fitted one did. What is read comes from strangers: every member is checked, and what does not fit is SOUK_CORRUPT. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -9,7 +9,8 @@
 
 enum { MAX_FEATURES = 100000 };
 
-static const char *const missing_names[] = {"default", "fill_with_mean", "fill_with_const", "own_category", "drop_row", "error"};
+static const char *const missing_names[] = {"default",      "fill_with_mean", "fill_with_const",
+                                            "own_category", "drop_row",       "error"};
 enum { MISSING_NAMES = sizeof missing_names / sizeof *missing_names };
 
 /* ---- writing ---- */
@@ -27,9 +28,12 @@ static souk_status encoder_to_json(const encoder *e, json_writer *w, souk_error 
     json_put_double(w, e->config.fill_value);
     json_key(w, "most_common");
     json_put_int(w, e->config.most_common);
-    if (e->config.type == FEATURE_NUMBER) number_to_json(e, w);
-    else if (e->config.type == FEATURE_BINARY || e->config.type == FEATURE_CATEGORY) class_to_json(e, w);
-    else status = text_to_json(e, w, err);
+    if (e->config.type == FEATURE_NUMBER)
+        number_to_json(e, w);
+    else if (e->config.type == FEATURE_BINARY || e->config.type == FEATURE_CATEGORY)
+        class_to_json(e, w);
+    else
+        status = text_to_json(e, w, err);
     json_end_object(w);
     return status;
 }
@@ -38,7 +42,8 @@ souk_status pipeline_to_json(const pipeline *p, json_writer *w, souk_error *err)
     for (int side = 0; side < 2; side++) {
         json_key(w, side ? "outputs" : "inputs");
         json_array(w);
-        for (int i = 0; i < (side ? p->n_outputs : p->n_inputs); i++) TRY(encoder_to_json(side ? &p->outputs[i] : &p->inputs[i], w, err));
+        for (int i = 0; i < (side ? p->n_outputs : p->n_inputs); i++)
+            TRY(encoder_to_json(side ? &p->outputs[i] : &p->inputs[i], w, err));
         json_end_array(w);
     }
     return buf_status(w->out, "storing the pipeline", err);
@@ -72,13 +77,15 @@ static souk_status read_missing(encoder *e, const json_value *v, souk_error *err
 static souk_status encoder_from_json(encoder *e, const json_value *v, bool output, arena *a, souk_error *err) {
     const json_value *name = json_get(v, "name");
     e->output = output;
-    if (json_kind(name) != JSON_KIND_STRING || strlen(json_string(name)) != json_string_len(name)) return encoder_bad_json(e, "name", err);
+    if (json_kind(name) != JSON_KIND_STRING || strlen(json_string(name)) != json_string_len(name))
+        return encoder_bad_json(e, "name", err);
     e->config.name = arena_strdup(a, json_string(name));
     if (!e->config.name) return err_nomem(err, "reading a pipeline");
     TRY(read_type(e, v, err));
     TRY(read_missing(e, v, err));
     if (!json_number(json_get(v, "fill_value"), &e->config.fill_value)) return encoder_bad_json(e, "fill_value", err);
-    if (!json_int(json_get(v, "most_common"), &e->config.most_common) || e->config.most_common < 0) return encoder_bad_json(e, "most_common", err);
+    if (!json_int(json_get(v, "most_common"), &e->config.most_common) || e->config.most_common < 0)
+        return encoder_bad_json(e, "most_common", err);
     if (e->config.type == FEATURE_NUMBER) return number_from_json(e, v, err);
     if (e->config.type == FEATURE_BINARY || e->config.type == FEATURE_CATEGORY) return class_from_json(e, v, a, err);
     return text_from_json(e, v, err);
@@ -92,13 +99,16 @@ static souk_status read_side(encoder *e, const json_value *array, bool output, a
 souk_status pipeline_from_json(pipeline **out, const json_value *object, souk_error *err) {
     const json_value *inputs = json_get(object, "inputs"), *outputs = json_get(object, "outputs");
     *out = NULL;
-    if (json_kind(inputs) != JSON_KIND_ARRAY || json_kind(outputs) != JSON_KIND_ARRAY || json_length(inputs) > MAX_FEATURES || json_length(outputs) > MAX_FEATURES)
+    if (json_kind(inputs) != JSON_KIND_ARRAY || json_kind(outputs) != JSON_KIND_ARRAY ||
+        json_length(inputs) > MAX_FEATURES || json_length(outputs) > MAX_FEATURES)
         return err_set(err, SOUK_CORRUPT, "the stored pipeline is damaged: its \"inputs\" or \"outputs\" are missing");
     pipeline *p;
     TRY(pipeline_new(&p, (int)json_length(inputs), (int)json_length(outputs), err));
     souk_status status = read_side(p->inputs, inputs, false, &p->arena, err);
     if (status == SOUK_OK) status = read_side(p->outputs, outputs, true, &p->arena, err);
-    if (status == SOUK_OK) *out = p;
-    else pipeline_free(p);
+    if (status == SOUK_OK)
+        *out = p;
+    else
+        pipeline_free(p);
     return status;
 }

@@ -1,7 +1,8 @@
-/* tok_flat - the reader of flat JSON objects (tok_flat.h). Strict as RFC 8259, but for what cannot occur in a flat object of
- * integers and strings: anything else is an error with its byte.
+/* tok_flat - the reader of flat JSON objects (tok_flat.h). Strict as RFC 8259, but for what cannot occur in a flat
+ * object of integers and strings: anything else is an error with its byte.
  *
- * Leaves to others: what keys and values mean (tok_word_json). Input from strangers: every read is checked against `end`. */
+ * Leaves to others: what keys and values mean (tok_word_json). Input from strangers: every read is checked against
+ * `end`. */
 #include "feat/tok_flat.h"
 
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "feat/vocab.h"
 
 static souk_status fail(const tok_flat *f, souk_error *err, const char *what) {
-    return err_at(err, SOUK_INPUT, -1, f->at - f->begin, "tokenizer JSON, \"%s\", byte %lld: %s", f->what, (long long)(f->at - f->begin), what);
+    return err_at(err, SOUK_INPUT, -1, f->at - f->begin, "tokenizer JSON, \"%s\", byte %lld: %s", f->what,
+                  (long long)(f->at - f->begin), what);
 }
 
 static void skip_space(tok_flat *f) {
@@ -29,7 +31,9 @@ souk_status tok_flat_begin(tok_flat *f, const char *text, size_t n, const char *
     *f = (tok_flat){.begin = text, .at = text, .end = text + n, .what = what, .first = true};
     buf_init(&f->key, 0);
     buf_init(&f->text, 0);
-    return take(f, '{') ? SOUK_OK : fail(f, err, "an object was expected: this is not a file written by Keras' Tokenizer.to_json");
+    return take(f, '{')
+               ? SOUK_OK
+               : fail(f, err, "an object was expected: this is not a file written by Keras' Tokenizer.to_json");
 }
 
 void tok_flat_clear(tok_flat *f) {
@@ -44,9 +48,12 @@ static bool hex4(tok_flat *f, uint32_t *out) {
     for (int i = 0; i < 4; i++) {
         unsigned char c = (unsigned char)*f->at++;
         unsigned lower = c | 0x20u;
-        if (c >= '0' && c <= '9') *out = *out * 16 + (uint32_t)(c - '0');
-        else if (lower >= 'a' && lower <= 'f') *out = *out * 16 + (uint32_t)(lower - 'a') + 10;
-        else return false;
+        if (c >= '0' && c <= '9')
+            *out = *out * 16 + (uint32_t)(c - '0');
+        else if (lower >= 'a' && lower <= 'f')
+            *out = *out * 16 + (uint32_t)(lower - 'a') + 10;
+        else
+            return false;
     }
     return true;
 }
@@ -62,7 +69,10 @@ static souk_status unicode_escape(tok_flat *f, buf *out, souk_error *err) {
             f->at += 2;
             pair = hex4(f, &low) && low >= 0xDC00 && low <= 0xDFFF;
         }
-        if (!pair) return fail(f, err, "half of a surrogate pair is no character: the texts that the tokenizer was fitted on were not valid Unicode");
+        if (!pair)
+            return fail(f, err,
+                        "half of a surrogate pair is no character: the texts that the tokenizer was fitted on were not "
+                        "valid Unicode");
         point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
     }
     buf_add(out, bytes, utf8_encode(point, bytes));

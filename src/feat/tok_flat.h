@@ -1,7 +1,9 @@
-/* tok_flat - reads the JSON objects that Keras keeps as strings inside its tokenizer file: {"word": 3, …} or {"3": "word", …}.
+/* tok_flat - reads the JSON objects that Keras keeps as strings inside its tokenizer file: {"word": 3, …} or {"3":
+ * "word", …}.
  *
- * Flat, one member at a time, into two buffers: a vocabulary of a million words costs no tree. It exists beside base/json for
- * two reasons: keys may hold U+0000, which jansson refuses, and five such objects as trees would take ten times the vocabulary. */
+ * Flat, one member at a time, into two buffers: a vocabulary of a million words costs no tree. It exists beside
+ * base/json for two reasons: keys may hold U+0000, which jansson refuses, and five such objects as trees would take ten
+ * times the vocabulary. */
 #ifndef SOUK_FEAT_TOK_FLAT_H
 #define SOUK_FEAT_TOK_FLAT_H
 
@@ -13,9 +15,9 @@
 
 typedef struct tok_flat {
     const char *begin, *at, *end;
-    const char *what;          /* the object's name, for messages */
+    const char *what; /* the object's name, for messages */
     bool first;
-    buf key, text;             /* the member's key and, after tok_flat_string, its value: UTF-8, then 8 zeros beyond len */
+    buf key, text; /* the member's key and, after tok_flat_string, its value: UTF-8, then 8 zeros beyond len */
 } tok_flat;
 
 /* text is valid UTF-8 and borrowed until tok_flat_clear, which is needed in every case. */

@@ -2,9 +2,10 @@
  *
  * Three ways, one result. (1) ASCII text with one-byte separators, nearly all there is: blocks of 2 KiB go through the
  * kernel tok_classify, which lower-cases and marks separators; the bits where the mark changes are the words' bounds.
- * (2) Other text is lower-cased by the Unicode rules into the scratch buffer, then (1): bytes over 127 are never marked.
- * (3) A separator that is not one ASCII byte: the text is translated into scratch as Python's str.translate would, then
- * cut at the split string. A word longer than a block also goes this way. By characters: lower-cased copy, code points.
+ * (2) Other text is lower-cased by the Unicode rules into the scratch buffer, then (1): bytes over 127 are never
+ * marked. (3) A separator that is not one ASCII byte: the text is translated into scratch as Python's str.translate
+ * would, then cut at the split string. A word longer than a block also goes this way. By characters: lower-cased copy,
+ * code points.
  *
  * Leaves to others: numbering (tok_word), Unicode (base/utf8). Invariant: bytes behind a batch's last word are readable
  * for TOK_SLACK (way 1) or VOCAB_PAD (way 3) bytes. */
@@ -28,11 +29,12 @@ static int compare_points(const void *a, const void *b) {
 
 static void set_add(uint8_t set[16], unsigned char c) { set[c & 15] = (uint8_t)(set[c & 15] | 1u << (c >> 4)); }
 
-souk_status tok_rules_init(tok_rules *r, const char *filters, size_t n_filters, const char *split, size_t n_split, bool lower,
-                           bool char_level, souk_error *err) {
+souk_status tok_rules_init(tok_rules *r, const char *filters, size_t n_filters, const char *split, size_t n_split,
+                           bool lower, bool char_level, souk_error *err) {
     *r = (tok_rules){.lower = lower, .char_level = char_level, .split_len = n_split};
     if (n_split == 0 && !char_level)
-        return err_set(err, SOUK_INPUT, "the tokenizer's \"split\" is empty: give the text that separates words, usually one space");
+        return err_set(err, SOUK_INPUT,
+                       "the tokenizer's \"split\" is empty: give the text that separates words, usually one space");
     r->split = mem_strndup(split, n_split);
     r->wide = mem_array(n_filters + 1, sizeof *r->wide);
     if (!r->split || !r->wide) {
@@ -42,8 +44,10 @@ souk_status tok_rules_init(tok_rules *r, const char *filters, size_t n_filters, 
     for (size_t i = 0; i < n_filters;) {
         uint32_t point;
         i += utf8_decode(filters + i, n_filters - i, &point);
-        if (point >= 128) r->wide[r->n_wide++] = point;
-        else r->filter[point] = true;
+        if (point >= 128)
+            r->wide[r->n_wide++] = point;
+        else
+            r->filter[point] = true;
     }
     if (r->n_wide > 1) qsort(r->wide, r->n_wide, sizeof *r->wide, compare_points);
     r->bytewise = !char_level && r->n_wide == 0 && n_split == 1 && (unsigned char)split[0] < 128;
@@ -71,7 +75,8 @@ static bool is_filter(const tok_rules *r, uint32_t point) {
 static bool is_ascii(const char *s, size_t n) {
     uint64_t any = 0;
     size_t i = 0;
-    for (; i + 32 <= n; i += 32) any |= vocab_load(s + i) | vocab_load(s + i + 8) | vocab_load(s + i + 16) | vocab_load(s + i + 24);
+    for (; i + 32 <= n; i += 32)
+        any |= vocab_load(s + i) | vocab_load(s + i + 8) | vocab_load(s + i + 16) | vocab_load(s + i + 24);
     for (; i + 8 <= n; i += 8) any |= vocab_load(s + i);
     for (; i < n; i++) any |= (uint64_t)(unsigned char)s[i];
     return (any & UINT64_C(0x8080808080808080)) == 0;
@@ -87,8 +92,10 @@ static bool pad(buf *b) {
 /* Puts the text, lower-cased if asked, into scratch and makes it what is left. */
 static bool lower_into_scratch(tok_scan *s) {
     buf_reset(s->scratch);
-    if (s->lower) utf8_lower(s->scratch, s->text, s->n);
-    else buf_add(s->scratch, s->text, s->n);
+    if (s->lower)
+        utf8_lower(s->scratch, s->text, s->n);
+    else
+        buf_add(s->scratch, s->text, s->n);
     if (!pad(s->scratch)) return false;
     s->text = s->scratch->data;
     s->n = s->scratch->len;
@@ -104,8 +111,10 @@ static bool translate_into_scratch(tok_scan *s) {
     for (size_t i = from - s->n; i < from;) {
         uint32_t point;
         size_t len = utf8_decode(s->scratch->data + i, from - i, &point);
-        if (is_filter(s->rules, point)) buf_add(s->scratch, s->rules->split, s->rules->split_len);
-        else if (buf_reserve(s->scratch, len)) buf_add(s->scratch, s->scratch->data + i, len);
+        if (is_filter(s->rules, point))
+            buf_add(s->scratch, s->rules->split, s->rules->split_len);
+        else if (buf_reserve(s->scratch, len))
+            buf_add(s->scratch, s->scratch->data + i, len);
         i += len;
     }
     if (!pad(s->scratch)) return false;
@@ -115,7 +124,8 @@ static bool translate_into_scratch(tok_scan *s) {
     return true;
 }
 
-souk_status tok_scan_begin(tok_scan *s, const tok_rules *rules, const char *text, size_t n, buf *scratch, souk_error *err) {
+souk_status tok_scan_begin(tok_scan *s, const tok_rules *rules, const char *text, size_t n, buf *scratch,
+                           souk_error *err) {
     s->rules = rules;
     s->text = text;
     s->n = n;
@@ -126,9 +136,12 @@ souk_status tok_scan_begin(tok_scan *s, const tok_rules *rules, const char *text
     if (n == 0) return SOUK_OK;
     buf_reset(scratch);
     bool ok = true;
-    if (rules->char_level) ok = lower_into_scratch(s);
-    else if (!rules->bytewise) ok = translate_into_scratch(s);
-    else if (rules->lower && !is_ascii(text, n)) ok = lower_into_scratch(s);
+    if (rules->char_level)
+        ok = lower_into_scratch(s);
+    else if (!rules->bytewise)
+        ok = translate_into_scratch(s);
+    else if (rules->lower && !is_ascii(text, n))
+        ok = lower_into_scratch(s);
     if (!ok) s->status = scratch->status;
     return tok_scan_end(s, err);
 }
@@ -139,9 +152,9 @@ souk_status tok_scan_end(const tok_scan *s, souk_error *err) {
 
 /* ---- batches ---- */
 
-/* The positions where the mark changes: starts and ends of words in turn. In front of the block lies a separator. Sixteen
- * positions are written at once and those that are none overwritten later, so that the loop's length is guessed right for
- * all but the shortest words (the scheme of simdjson, arXiv 1902.08318 section 3.1.3). */
+/* The positions where the mark changes: starts and ends of words in turn. In front of the block lies a separator.
+ * Sixteen positions are written at once and those that are none overwritten later, so that the loop's length is guessed
+ * right for all but the shortest words (the scheme of simdjson, arXiv 1902.08318 section 3.1.3). */
 static int collect_bounds(tok_scan *s, size_t n_blocks) {
     int count = 0;
     uint64_t before = 1;
@@ -151,7 +164,8 @@ static int collect_bounds(tok_scan *s, size_t n_blocks) {
         before = mark >> 63;
         for (int done = 0; done < changes; done += 16) {
             uint32_t *to = s->bound + count + done;
-            for (int i = 0; i < 16; i++, change &= change - 1) to[i] = (uint32_t)(b * 64) + (uint32_t)__builtin_ctzll(change | UINT64_C(1) << 63);
+            for (int i = 0; i < 16; i++, change &= change - 1)
+                to[i] = (uint32_t)(b * 64) + (uint32_t)__builtin_ctzll(change | UINT64_C(1) << 63);
         }
         count += changes;
     }
@@ -200,12 +214,12 @@ static int next_block(tok_scan *s) {
         kern.tok_classify((int64_t)n, s->text, s->rules->set, s->lower, s->mapped, s->separator);
         int count = collect_bounds(s, n_blocks);
         size_t used = n;
-        if (count & 1) {      /* a word touches the end of the block */
+        if (count & 1) { /* a word touches the end of the block */
             if (n == s->n) {
                 s->bound[count++] = (uint32_t)n;
             } else if (s->bound[count - 1] > 0) {
                 used = s->bound[--count];
-            } else {          /* … and is as long as the block */
+            } else { /* … and is as long as the block */
                 if (!translate_into_scratch(s)) {
                     s->status = s->scratch->status;
                     return 0;

@@ -1,9 +1,9 @@
 /* tok_word - the word tokenizer: fit, numbering, encoding and padding, equal to Keras' Tokenizer and pad_sequences.
  *
- * The rules were read in keras/src/legacy/preprocessing/text.py. Words are counted in the order in which texts first hold
- * them and sorted by count, descending and stable; numbers start at 1, or at 2 behind the OOV token. An OOV token that
- * occurs in the texts is numbered twice there and keeps the later number, which may reach num_words and is given out all the
- * same: tok_word_vocabulary allows for it.
+ * The rules were read in keras/src/legacy/preprocessing/text.py. Words are counted in the order in which texts first
+ * hold them and sorted by count, descending and stable; numbers start at 1, or at 2 behind the OOV token. An OOV token
+ * that occurs in the texts is numbered twice there and keeps the later number, which may reach num_words and is given
+ * out all the same: tok_word_vocabulary allows for it.
  *
  * Leaves to others: words (tok_split), their table (vocab), JSON (tok_word_json), matrices and texts (tok_word_use).
  * Invariant: index, emit, listed, by_index and index_docs belong to the state of the last finish. */
@@ -18,7 +18,13 @@
 static const char *const default_filters = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n";
 
 tok_word_options tok_word_options_default(void) {
-    return (tok_word_options){.num_words = 0, .filters = NULL, .lower = true, .split = " ", .char_level = false, .oov_token = NULL, .fix_crlf = false};
+    return (tok_word_options){.num_words = 0,
+                              .filters = NULL,
+                              .lower = true,
+                              .split = " ",
+                              .char_level = false,
+                              .oov_token = NULL,
+                              .fix_crlf = false};
 }
 
 /* The filters as kept: with a CR added where fix_crlf asks, so that a file written for Keras behaves the same there. */
@@ -32,11 +38,15 @@ static char *filters_of(const tok_word_options *o, size_t *n) {
     return filters;
 }
 
-souk_status tok_word_make(tok_word **out, const tok_word_options *o, size_t n_filters, size_t n_split, size_t n_oov, souk_error *err) {
+souk_status tok_word_make(tok_word **out, const tok_word_options *o, size_t n_filters, size_t n_split, size_t n_oov,
+                          souk_error *err) {
     souk_status status = SOUK_OK;
     *out = NULL;
     kern_init();
-    if (o->num_words < 0) return err_set(err, SOUK_INPUT, "num_words is %lld: give the number of words to keep, or leave it out to keep all", (long long)o->num_words);
+    if (o->num_words < 0)
+        return err_set(err, SOUK_INPUT,
+                       "num_words is %lld: give the number of words to keep, or leave it out to keep all",
+                       (long long)o->num_words);
     tok_word *t = mem_calloc(1, sizeof *t);
     if (!t) return err_nomem(err, "making a tokenizer");
     t->num_words = o->num_words;
@@ -52,10 +62,13 @@ souk_status tok_word_make(tok_word **out, const tok_word_options *o, size_t n_fi
     }
     TRY_DONE(tok_rules_init(&t->rules, t->filters, t->n_filters, o->split, n_split, o->lower, o->char_level, err));
     TRY_DONE(vocab_init(&t->words, err));
-    if (t->oov_token && tok_entry_of(t, t->oov_token, t->n_oov_token) < 0) status = err_nomem(err, "making a tokenizer");
+    if (t->oov_token && tok_entry_of(t, t->oov_token, t->n_oov_token) < 0)
+        status = err_nomem(err, "making a tokenizer");
 done:
-    if (status == SOUK_OK) *out = t;
-    else tok_word_free(t);
+    if (status == SOUK_OK)
+        *out = t;
+    else
+        tok_word_free(t);
     return status;
 }
 
@@ -84,8 +97,12 @@ void tok_word_free(tok_word *t) {
 }
 
 tok_word_options tok_word_get_options(const tok_word *t) {
-    return (tok_word_options){.num_words = t->num_words, .filters = t->filters, .lower = t->rules.lower, .split = t->rules.split,
-                              .char_level = t->rules.char_level, .oov_token = t->oov_token};
+    return (tok_word_options){.num_words = t->num_words,
+                              .filters = t->filters,
+                              .lower = t->rules.lower,
+                              .split = t->rules.split,
+                              .char_level = t->rules.char_level,
+                              .oov_token = t->oov_token};
 }
 
 /* ---- fit ---- */
@@ -145,7 +162,9 @@ static bool count_words(tok_word *t, const tok_scan *s, int n) {
 }
 
 souk_status tok_word_fit(tok_word *t, const char *text, size_t n, souk_error *err) {
-    if (t->documents == INT32_MAX) return err_set(err, SOUK_REFUSED, "the tokenizer has counted 2,147,483,647 texts and takes no more: fit it on a sample");
+    if (t->documents == INT32_MAX)
+        return err_set(err, SOUK_REFUSED,
+                       "the tokenizer has counted 2,147,483,647 texts and takes no more: fit it on a sample");
     t->numbered = false;
     t->documents++;
     tok_scan scan;
@@ -179,8 +198,9 @@ static bool renew(void *pointer_to_p, int64_t n, size_t size) {
 souk_status tok_numbers_alloc(tok_word *t, int64_t n_index, souk_error *err) {
     int64_t n = t->words.n;
     t->n_listed = t->n_numbered = t->n_index = 0;
-    if (!renew(&t->index, n, sizeof *t->index) || !renew(&t->emit, n, sizeof *t->emit) || !renew(&t->listed, n, sizeof *t->listed) ||
-        !renew(&t->by_index, n_index, sizeof *t->by_index) || !renew(&t->index_docs, n_index, sizeof *t->index_docs))
+    if (!renew(&t->index, n, sizeof *t->index) || !renew(&t->emit, n, sizeof *t->emit) ||
+        !renew(&t->listed, n, sizeof *t->listed) || !renew(&t->by_index, n_index, sizeof *t->by_index) ||
+        !renew(&t->index_docs, n_index, sizeof *t->index_docs))
         return err_nomem(err, "numbering words");
     t->n_numbered = n;
     t->n_index = n_index;
@@ -193,7 +213,7 @@ souk_status tok_numbers_alloc(tok_word *t, int64_t n_index, souk_error *err) {
 }
 
 int32_t tok_oov_index(const tok_word *t) {
-    return t->oov_token ? t->index[0] : TOK_NO_INDEX;   /* tok_word_make mentions the OOV token first */
+    return t->oov_token ? t->index[0] : TOK_NO_INDEX; /* tok_word_make mentions the OOV token first */
 }
 
 void tok_emit_update(tok_word *t) {
@@ -210,7 +230,8 @@ souk_status tok_word_finish(tok_word *t, souk_error *err) {
     if (t->numbered) return SOUK_OK;
     rank *ranks = mem_array((size_t)t->n_order + 1, sizeof *ranks);
     if (!ranks) return err_nomem(err, "numbering words");
-    for (int64_t k = 0; k < t->n_order; k++) ranks[k] = (rank){.count = t->stat[t->order[k]].count, .seen = k, .entry = t->order[k]};
+    for (int64_t k = 0; k < t->n_order; k++)
+        ranks[k] = (rank){.count = t->stat[t->order[k]].count, .seen = k, .entry = t->order[k]};
     qsort(ranks, (size_t)t->n_order, sizeof *ranks, compare_ranks);
 
     int32_t next = t->oov_token ? 2 : 1;
@@ -237,7 +258,8 @@ souk_status tok_word_finish(tok_word *t, souk_error *err) {
 
 souk_status tok_need_numbers(const tok_word *t, souk_error *err) {
     if (t->numbered) return SOUK_OK;
-    return err_set(err, SOUK_USAGE, "the tokenizer's words have no numbers yet: fit it on texts, then finish it, before it encodes");
+    return err_set(err, SOUK_USAGE,
+                   "the tokenizer's words have no numbers yet: fit it on texts, then finish it, before it encodes");
 }
 
 /* ---- encoding ---- */
@@ -268,7 +290,7 @@ static void encode_words(const tok_word *t, const tok_scan *s, int n, tok_ids *o
         for (int i = 0; i < count; i++) {
             int64_t e = vocab_find(&t->words, &key[i]);
             int32_t id = e < 0 ? t->emit_unknown : t->emit[e];
-            out->id[out->n] = id;       /* room for all n is there; a dropped word is overwritten by the next */
+            out->id[out->n] = id; /* room for all n is there; a dropped word is overwritten by the next */
             out->n += id != TOK_DROP;
         }
     }

@@ -1,9 +1,9 @@
 /* tok_word_json - the file that Keras users have on disk: Tokenizer.to_json and tokenizer_from_json.
  *
- * {"class_name": "Tokenizer", "config": {"num_words": …, …, "word_counts": "{\"the\": 12, …}", …}}: the dictionaries are JSON
- * strings inside the JSON. Written as Python's json.dumps does it (", " and ": ", ASCII only, \uXXXX in lower case).
- * Read with suspicion, but as Keras reads it: dictionaries that a user has edited (word_index cut short, "<pad>" at 0) need
- * not agree with each other, and each is taken at its word.
+ * {"class_name": "Tokenizer", "config": {"num_words": …, …, "word_counts": "{\"the\": 12, …}", …}}: the dictionaries
+ * are JSON strings inside the JSON. Written as Python's json.dumps does it (", " and ": ", ASCII only, \uXXXX in lower
+ * case). Read with suspicion, but as Keras reads it: dictionaries that a user has edited (word_index cut short, "<pad>"
+ * at 0) need not agree with each other, and each is taken at its word.
  *
  * Leaves to others: the outer JSON (base/json), the inner (tok_flat), numbering (tok_word). */
 #include <math.h>
@@ -69,17 +69,22 @@ static void put_int_word(buf *out, const tok_word *t, int64_t index) {
     put_string(out, word, len);
 }
 
-static void dump_counts(buf *out, const tok_word *t, bool docs) {
-    for (int64_t k = 0; k < t->n_order; k++) {
-        const tok_stat *stat = &t->stat[t->order[k]];
-        if (!docs) put_word_int(out, t, t->order[k], stat->count);
-        else if (stat->docs > 0) put_word_int(out, t, t->order[k], stat->docs);
-    }
+static void dump_counts(buf *out, const tok_word *t) {
+    for (int64_t k = 0; k < t->n_order; k++) put_word_int(out, t, t->order[k], t->stat[t->order[k]].count);
+}
+
+/* In the order of word_counts; words that only an edited file has here follow. */
+static void dump_docs(buf *out, const tok_word *t) {
+    for (int64_t k = 0; k < t->n_order; k++)
+        if (t->stat[t->order[k]].docs > 0) put_word_int(out, t, t->order[k], t->stat[t->order[k]].docs);
+    for (int64_t e = 0; e < t->words.n; e++)
+        if (t->stat[e].count == 0 && t->stat[e].docs > 0) put_word_int(out, t, e, t->stat[e].docs);
 }
 
 static void dump_index_docs(buf *out, const tok_word *t) {
     for (int64_t i = 0; i < t->n_index; i++)
-        if (t->index_docs[i] > 0) buf_printf(out, "%s\"%lld\": %lld", out->len > 1 ? ", " : "", (long long)i, (long long)t->index_docs[i]);
+        if (t->index_docs[i] > 0)
+            buf_printf(out, "%s\"%lld\": %lld", out->len > 1 ? ", " : "", (long long)i, (long long)t->index_docs[i]);
 }
 
 /* Keras inverts word_index, so its order comes first; indices that a user has given otherwise follow, ascending. */
@@ -101,8 +106,8 @@ static const char *const dictionaries[] = {"word_counts", "word_docs", "index_do
 static void dump(buf *out, const tok_word *t, int which) {
     buf_char(out, '{');
     switch (which) {
-    case 0: dump_counts(out, t, false); break;
-    case 1: dump_counts(out, t, true); break;
+    case 0: dump_counts(out, t); break;
+    case 1: dump_docs(out, t); break;
     case 2: dump_index_docs(out, t); break;
     case 3: dump_index_word(out, t); break;
     default: dump_word_index(out, t); break;
@@ -113,15 +118,19 @@ static void dump(buf *out, const tok_word *t, int which) {
 souk_status tok_word_to_json(const tok_word *t, buf *out, souk_error *err) {
     TRY(tok_need_numbers(t, err));
     buf_str(out, "{\"class_name\": \"Tokenizer\", \"config\": {\"num_words\": ");
-    if (t->num_words) buf_printf(out, "%lld", (long long)t->num_words);
-    else buf_str(out, "null");
+    if (t->num_words)
+        buf_printf(out, "%lld", (long long)t->num_words);
+    else
+        buf_str(out, "null");
     buf_str(out, ", \"filters\": ");
     put_string(out, t->filters, t->n_filters);
     buf_printf(out, ", \"lower\": %s, \"split\": ", t->rules.lower ? "true" : "false");
     put_string(out, t->rules.split, t->rules.split_len);
     buf_printf(out, ", \"char_level\": %s, \"oov_token\": ", t->rules.char_level ? "true" : "false");
-    if (t->oov_token) put_string(out, t->oov_token, t->n_oov_token);
-    else buf_str(out, "null");
+    if (t->oov_token)
+        put_string(out, t->oov_token, t->n_oov_token);
+    else
+        buf_str(out, "null");
     buf_printf(out, ", \"document_count\": %lld", (long long)t->documents);
     buf inner;
     buf_init(&inner, 0);
@@ -155,7 +164,8 @@ static souk_status get_bool(const json_value *config, const char *name, bool *ou
 }
 
 /* A string or, where `fallback` allows it, nothing. */
-static souk_status get_string(const json_value *config, const char *name, bool nullable, const char **out, size_t *n, souk_error *err) {
+static souk_status get_string(const json_value *config, const char *name, bool nullable, const char **out, size_t *n,
+                              souk_error *err) {
     const json_value *v = json_get(config, name);
     if (!v || (nullable && json_kind(v) == JSON_KIND_NULL)) {
         *n = *out ? strlen(*out) : 0;
@@ -173,7 +183,8 @@ static souk_status get_num_words(const json_value *config, int64_t *out, souk_er
     double d;
     *out = 0;
     if (json_kind(v) == JSON_KIND_NULL) return SOUK_OK;
-    if (!json_number(v, &d) || !(d >= 0 && d <= 9e15)) return bad(err, "num_words", "is not a number of words: give 0 or more, or null for all");
+    if (!json_number(v, &d) || !(d >= 0 && d <= 9e15))
+        return bad(err, "num_words", "is not a number of words: give 0 or more, or null for all");
     *out = (int64_t)ceil(d);
     return SOUK_OK;
 }
@@ -181,7 +192,9 @@ static souk_status get_num_words(const json_value *config, int64_t *out, souk_er
 static souk_status check_class(const json_value *root, souk_error *err) {
     const json_value *name = json_get(root, "class_name");
     if (json_kind(json_get(root, "config")) != JSON_KIND_OBJECT)
-        return err_set(err, SOUK_INPUT, "tokenizer JSON: there is no \"config\": the file should be what Keras' Tokenizer.to_json() returns");
+        return err_set(
+            err, SOUK_INPUT,
+            "tokenizer JSON: there is no \"config\": the file should be what Keras' Tokenizer.to_json() returns");
     if (name && (!json_string(name) || strcmp(json_string(name), "Tokenizer") != 0))
         return bad(err, "class_name", "is not \"Tokenizer\": only Keras' word tokenizer can be read here");
     return SOUK_OK;
@@ -200,9 +213,12 @@ static souk_status make_from_config(tok_word **out, const json_value *config, so
     TRY(get_string(config, "split", false, &o.split, &n_split, err));
     TRY(get_string(config, "oov_token", true, &o.oov_token, &n_oov, err));
     TRY(get_string(config, "filters", false, &o.filters, &n_filters, err));
-    if (count && (!json_int(count, &documents) || documents < 0 || documents >= INT32_MAX)) return bad(err, "document_count", "is not a number of texts");
-    if (o.filters) TRY(tok_word_make(&plain, &o, n_filters, n_split, n_oov, err));
-    else TRY(tok_word_new(&plain, &o, err));
+    if (count && (!json_int(count, &documents) || documents < 0 || documents >= INT32_MAX))
+        return bad(err, "document_count", "is not a number of texts");
+    if (o.filters)
+        TRY(tok_word_make(&plain, &o, n_filters, n_split, n_oov, err));
+    else
+        TRY(tok_word_new(&plain, &o, err));
     plain->documents = documents;
     *out = plain;
     return SOUK_OK;
@@ -210,9 +226,13 @@ static souk_status make_from_config(tok_word **out, const json_value *config, so
 
 typedef souk_status (*member_fn)(tok_word *t, tok_flat *f, souk_error *err);
 
-static souk_status each_member(tok_word *t, const json_value *config, const char *name, member_fn member, souk_error *err) {
+static souk_status each_member(tok_word *t, const json_value *config, const char *name, member_fn member,
+                               souk_error *err) {
     const json_value *v = json_get(config, name);
-    if (json_kind(v) != JSON_KIND_STRING) return bad(err, name, "is missing, or not a text with JSON in it: the file should be what Keras' Tokenizer.to_json() returns");
+    if (json_kind(v) != JSON_KIND_STRING)
+        return bad(
+            err, name,
+            "is missing, or not a text with JSON in it: the file should be what Keras' Tokenizer.to_json() returns");
     tok_flat f;
     bool more = false;
     souk_status status = tok_flat_begin(&f, json_string(v), json_string_len(v), name, err);
@@ -253,13 +273,14 @@ static souk_status read_docs(tok_word *t, tok_flat *f, souk_error *err) {
     int64_t e, docs;
     TRY(entry_of_key(t, &f->key, &e, err));
     TRY(tok_flat_int(f, &docs, err));
-    if (docs < 0 || docs >= INT32_MAX) return bad_member(f, err, "has a number of texts that cannot be");
+    if (docs <= 0 || docs >= INT32_MAX) return bad_member(f, err, "has a number of texts that cannot be");
     if (t->stat[e].docs != 0) return bad_member(f, err, "is there twice");
     t->stat[e].docs = (uint32_t)docs;
     return SOUK_OK;
 }
 
-/* First pass over the numbered dictionaries: entries and the largest number (in n_index, plus 1), so that arrays can be sized. */
+/* First pass over the numbered dictionaries: entries and the largest number (in n_index, plus 1), so that arrays can be
+ * sized. */
 static souk_status grow_index(tok_word *t, const tok_flat *f, int64_t index, souk_error *err) {
     if (index < 0 || index >= INT32_MAX) return bad_member(f, err, "has a number outside 0 … 2,147,483,646");
     if (index >= t->n_index) t->n_index = index + 1;
@@ -327,14 +348,16 @@ static souk_status read_dictionaries(tok_word *t, const json_value *config, souk
     TRY(each_member(t, config, "index_docs", size_index_docs, err));
     /* a user's numbering may be sparse, but a small file must not ask for arrays as large as it likes */
     if (t->n_index > 16 * t->words.n + 65536)
-        return err_set(err, SOUK_INPUT, "tokenizer JSON: %lld words are numbered up to %lld: renumber them without large gaps", (long long)t->words.n,
-                       (long long)t->n_index - 1);
+        return err_set(err, SOUK_INPUT,
+                       "tokenizer JSON: %lld words are numbered up to %lld: renumber them without large gaps",
+                       (long long)t->words.n, (long long)t->n_index - 1);
     TRY(tok_numbers_alloc(t, t->n_index, err));
     TRY(each_member(t, config, "word_index", read_index, err));
     TRY(each_member(t, config, "index_word", read_by_index, err));
     TRY(each_member(t, config, "index_docs", read_index_docs, err));
-    if (t->n_listed == 0 && t->n_order == 0) return SOUK_OK;   /* saved before any fit: it still wants one */
-    if (t->oov_token && tok_oov_index(t) == TOK_NO_INDEX) return bad(err, "oov_token", "has no number in \"word_index\": add one, or set oov_token to null");
+    if (t->n_listed == 0 && t->n_order == 0) return SOUK_OK; /* saved before any fit: it still wants one */
+    if (t->oov_token && tok_oov_index(t) == TOK_NO_INDEX)
+        return bad(err, "oov_token", "has no number in \"word_index\": add one, or set oov_token to null");
     tok_emit_update(t);
     t->numbered = true;
     return SOUK_OK;
@@ -350,7 +373,9 @@ souk_status tok_word_from_json(tok_word **out, const char *json, size_t n, souk_
     if (status == SOUK_OK) status = make_from_config(&t, json_get(root, "config"), err);
     if (status == SOUK_OK) status = read_dictionaries(t, json_get(root, "config"), err);
     json_free(doc);
-    if (status == SOUK_OK) *out = t;
-    else tok_word_free(t);
+    if (status == SOUK_OK)
+        *out = t;
+    else
+        tok_word_free(t);
     return status;
 }

@@ -1,7 +1,7 @@
 /* tok_word_use - what else Keras' Tokenizer offers once it is fitted: words of indices, texts of sequences, matrices.
  *
- * Equal to sequences_to_texts and sequences_to_matrix; the logarithms of tf-idf are our own (base/dmath), so that last bits
- * may differ from numpy's. Nothing here changes the tokenizer. */
+ * Equal to sequences_to_texts and sequences_to_matrix; the logarithms of tf-idf are our own (base/dmath), so that last
+ * bits may differ from numpy's. Nothing here changes the tokenizer. */
 #include <string.h>
 
 #include "base/dmath.h"
@@ -43,7 +43,8 @@ static double cell(const tok_word *t, int64_t index, double count, int64_t n, to
     return (1 + dmath_log(count)) * dmath_log(1 + (double)t->documents / (1 + docs));
 }
 
-souk_status tok_word_matrix(const tok_word *t, const char *text, size_t n, tok_matrix mode, double *row, souk_error *err) {
+souk_status tok_word_matrix(const tok_word *t, const char *text, size_t n, tok_matrix mode, double *row,
+                            souk_error *err) {
     if (mode == TOK_TFIDF && t->documents == 0)
         return err_set(err, SOUK_USAGE, "tf-idf needs document counts: fit the tokenizer on texts first");
     int64_t width = tok_word_matrix_width(t);

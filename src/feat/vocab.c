@@ -1,8 +1,8 @@
 /* vocab - the table behind the tokenizers (vocab.h). Linear probing, load at most 1/2, doubled when it fills.
  *
  * Leaves to others: what a word is (tok_split), what its number means (tok_word). The invariant: slot[] holds each word
- * once, at or after its home position with no empty slot between, and word[i] is where its bytes lie. A failed put leaves
- * the table as it was. */
+ * once, at or after its home position with no empty slot between, and word[i] is where its bytes lie. A failed put
+ * leaves the table as it was. */
 #include "feat/vocab.h"
 
 #include <assert.h>

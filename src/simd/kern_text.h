@@ -29,9 +29,11 @@ static inline uint64_t text_block(const char *text, uint64_t valid, const uint8_
 #elif defined(__AVX2__)
 #include <immintrin.h>
 static inline uint32_t text_half(__m256i c, __m256i low, bool lower, char *mapped) {
-    const __m256i bits = _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
-    if (lower) {   /* signed comparison: bytes over 127 are negative and stay out */
-        __m256i upper = _mm256_and_si256(_mm256_cmpgt_epi8(c, _mm256_set1_epi8('A' - 1)), _mm256_cmpgt_epi8(_mm256_set1_epi8('Z' + 1), c));
+    const __m256i bits =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0));
+    if (lower) { /* signed comparison: bytes over 127 are negative and stay out */
+        __m256i upper = _mm256_and_si256(_mm256_cmpgt_epi8(c, _mm256_set1_epi8('A' - 1)),
+                                         _mm256_cmpgt_epi8(_mm256_set1_epi8('Z' + 1), c));
         c = _mm256_add_epi8(c, _mm256_and_si256(upper, _mm256_set1_epi8(32)));
     }
     _mm256_storeu_si256((void *)mapped, c);
@@ -43,7 +45,7 @@ static inline uint32_t text_half(__m256i c, __m256i low, bool lower, char *mappe
 static inline uint64_t text_block(const char *text, uint64_t valid, const uint8_t set[16], bool lower, char *mapped) {
     const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)set));
     char tail[64];
-    if (valid != UINT64_MAX) {   /* the last bytes of a text: never read beyond it */
+    if (valid != UINT64_MAX) { /* the last bytes of a text: never read beyond it */
         memset(tail, 0, sizeof tail);
         memcpy(tail, text, (size_t)__builtin_popcountll(valid));
         text = tail;
@@ -65,7 +67,8 @@ static inline uint64_t text_block(const char *text, uint64_t valid, const uint8_
 }
 #endif
 
-static void kern_tok_classify(int64_t n, const char *text, const uint8_t set[16], bool lower, char *mapped, uint64_t *separator) {
+static void kern_tok_classify(int64_t n, const char *text, const uint8_t set[16], bool lower, char *mapped,
+                              uint64_t *separator) {
     for (int64_t i = 0; i < n; i += 64) {
         uint64_t valid = n - i >= 64 ? UINT64_MAX : (UINT64_C(1) << (n - i)) - 1;
         separator[i / 64] = text_block(text + i, valid, set, lower, mapped + i);
