@@ -150,7 +150,7 @@ static void losses(int64_t n, const loss_attr *a, const real *p, const real *tar
         for (int64_t i = 0; i < n; i++) loss[i] = p[i] - y[i] * loss[i];
         break;
     case LOSS_SOFTMAX_CE:
-    case LOSS_CE: assert(!"a loss over classes"); break;
+    case LOSS_CE: assert(false && "a loss over classes"); break;
     }
 }
 
@@ -178,7 +178,7 @@ static void derivatives(int64_t n, const loss_attr *a, const real *p, const real
         break;
     case LOSS_POISSON: for (int64_t i = 0; i < n; i++) d[i] = 1 - y[i] / (p[i] + CLIP); break;
     case LOSS_SOFTMAX_CE:
-    case LOSS_CE: assert(!"a loss over classes"); break;
+    case LOSS_CE: assert(false && "a loss over classes"); break;
     }
 }
 
