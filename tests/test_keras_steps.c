@@ -1,8 +1,10 @@
-/* test_keras_steps - 100 training steps from given weights and batches against Keras and PyTorch (tests/ref/make_keras_steps.py).
+/* test_keras_steps - 100 training steps from given weights and batches against Keras and PyTorch
+ * (tests/ref/make_keras_steps.py).
  *
- * Compiled twice: with real = double against float64 (losses to 1e-8, weights to 1e-7 of the norm of w - w0 for each tensor), and in
- * fp32 against float32 (1e-4 and 1e-3). Ids, targets and initial weights are drawn from Philox on both sides; the fixture holds losses,
- * norms, 8 signed sums and 64 elements of w - w0 per tensor: a signed sum of the errors is as large as the errors' norm. */
+ * Compiled twice: with real = double against float64 (losses to 1e-8, weights to 1e-7 of the norm of w - w0 for each
+ * tensor), and in fp32 against float32 (1e-4 and 1e-3). Ids, targets and initial weights are drawn from Philox on both
+ * sides; the fixture holds losses, norms, 8 signed sums and 64 elements of w - w0 per tensor: a signed sum of the
+ * errors is as large as the errors' norm. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,7 +24,9 @@
 
 enum { STEPS = 100, SUMS = 8, SAMPLES = 64, BATCHES = 10, CLASSES = 5, MAX_PARAMS = 12 };
 
-typedef struct sizes { int64_t V, E, H, T, B; } sizes;
+typedef struct sizes {
+    int64_t V, E, H, T, B;
+} sizes;
 static const sizes small = {200, 8, 16, 20, 16}, worked = {1000, 16, 32, 100, 32};
 
 typedef net_id (*body_fn)(net *n, net_id ids, sizes d);
@@ -30,7 +34,7 @@ typedef struct step_case {
     const char *name;
     const sizes *d;
     body_fn body;
-    int classes;               /* 0: binary */
+    int classes; /* 0: binary */
     opt_kind kind;
     double rate;
     void (*adjust)(opt_options *o);
@@ -38,54 +42,51 @@ typedef struct step_case {
 
 /* ---- networks ---- */
 
-static rnn_attr cell(rnn_kind kind, int64_t units)
-{
-    return (rnn_attr){.kind = kind, .units = units, .reset_after = true, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
+static rnn_attr cell(rnn_kind kind, int64_t units) {
+    return (rnn_attr){.kind = kind,
+                      .units = units,
+                      .reset_after = true,
+                      .activation = GEMM_TANH,
+                      .recurrent_activation = GEMM_SIGMOID};
 }
 
-static net_id lstm(net *n, net_id ids, sizes d)
-{
+static net_id lstm(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_LSTM, d.H);
     return net_rnn(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), &a, true);
 }
 
-static net_id simple_rnn(net *n, net_id ids, sizes d)
-{
+static net_id simple_rnn(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_SIMPLE, d.H);
     return net_rnn(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), &a, true);
 }
 
-static net_id gru(net *n, net_id ids, sizes d)
-{
+static net_id gru(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_GRU, d.H);
     return net_rnn(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), &a, true);
 }
 
-static net_id gru_before(net *n, net_id ids, sizes d)
-{
+static net_id gru_before(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_GRU, d.H);
     a.reset_after = false;
     return net_rnn(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), &a, true);
 }
 
-static net_id bidirectional(net *n, net_id ids, sizes d)
-{
+static net_id bidirectional(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_LSTM, d.H);
     return net_bidirectional(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, true), &a, true, "concat");
 }
 
-static net_id bidirectional_sequences(net *n, net_id ids, sizes d)
-{
+static net_id bidirectional_sequences(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_LSTM, d.H);
     a.return_sequences = true;
     net_id x = net_bidirectional(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, true), &a, true, NULL);
     return net_global_pool(n, NULL, x, true);
 }
 
-static net_id conv(net *n, net_id ids, sizes d)
-{
+static net_id conv(net *n, net_id ids, sizes d) {
     conv1d_attr valid = {1, 1, PAD_VALID}, same = {1, 1, PAD_SAME};
-    pool1d_attr maximum = {.size = 2, .stride = 2}, average = {.size = 2, .stride = 2, .padding = PAD_SAME, .average = true};
+    pool1d_attr maximum = {.size = 2, .stride = 2},
+                average = {.size = 2, .stride = 2, .padding = PAD_SAME, .average = true};
     net_id x = net_conv1d(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), d.H, 5, &valid, GEMM_RELU, true);
     x = net_conv1d(n, NULL, net_pool1d(n, NULL, x, &maximum), d.H, 3, &same, GEMM_TANH, true);
     x = net_pool1d(n, NULL, x, &average);
@@ -93,16 +94,14 @@ static net_id conv(net *n, net_id ids, sizes d)
     return net_concat(n, NULL, 2, both);
 }
 
-static net_id batch_norm(net *n, net_id ids, sizes d)
-{
+static net_id batch_norm(net *n, net_id ids, sizes d) {
     conv1d_attr causal = {1, 1, PAD_CAUSAL};
     net_id x = net_conv1d(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, false), d.H, 3, &causal, GEMM_LINEAR, false);
     x = net_activation(n, NULL, net_batch_norm(n, NULL, x, 1e-3, .99), GEMM_RELU);
     return net_dense(n, NULL, net_flatten(n, NULL, x), d.H, GEMM_ELU, true);
 }
 
-static net_id layer_norm(net *n, net_id ids, sizes d)
-{
+static net_id layer_norm(net *n, net_id ids, sizes d) {
     rnn_attr a = cell(RNN_GRU, d.H);
     a.return_sequences = true;
     net_id x = net_layer_norm(n, NULL, net_embedding(n, NULL, ids, d.V, d.E, true), 1e-3);
@@ -163,12 +162,17 @@ static const step_case torch_cases[] = {
 
 /* ---- numbers that both sides draw ---- */
 
-static double draw(uint64_t seed, uint32_t step, int64_t i) { return rng_uniform((rng_key){seed, RNG_USER, step}, (uint64_t)i); }
+static double draw(uint64_t seed, uint32_t step, int64_t i) {
+    return rng_uniform((rng_key){seed, RNG_USER, step}, (uint64_t)i);
+}
 
-typedef struct batches { int32_t *ids; real *binary; int32_t *classes; } batches;
+typedef struct batches {
+    int32_t *ids;
+    real *binary;
+    int32_t *classes;
+} batches;
 
-static void make_batches(batches *b, uint64_t seed, sizes d)
-{
+static void make_batches(batches *b, uint64_t seed, sizes d) {
     int64_t n = BATCHES * d.B;
     b->ids = mem_calloc((size_t)(n * d.T), sizeof *b->ids);
     b->binary = mem_calloc((size_t)n, sizeof *b->binary);
@@ -182,19 +186,18 @@ static void make_batches(batches *b, uint64_t seed, sizes d)
     }
 }
 
-static int64_t count_of(const param_def *p)
-{
+static int64_t count_of(const param_def *p) {
     shape s = shape_make(p->rank, p->d);
     return shape_count(&s);
 }
 
-static void start_values(const param_def *p, int i, uint64_t seed, real *out)
-{
+static void start_values(const param_def *p, int i, uint64_t seed, real *out) {
     double rows = 1;
     for (int k = 0; k + 1 < p->rank; k++) rows *= (double)p->d[k];
     double limit = p->rank == 1 ? .1 : 1 / sqrt(rows);
     bool variance = strstr(p->name, "moving_variance") != NULL;
-    for (int64_t k = 0; k < count_of(p); k++) out[k] = (real)((2 * draw(seed, 100 + (uint32_t)i, k) - 1) * limit + (variance ? 1 : 0));
+    for (int64_t k = 0; k < count_of(p); k++)
+        out[k] = (real)((2 * draw(seed, 100 + (uint32_t)i, k) - 1) * limit + (variance ? 1 : 0));
 }
 
 /* ---- a run ---- */
@@ -208,17 +211,18 @@ typedef struct run {
     double loss[STEPS];
 } run;
 
-static void setup(run *r, const step_case *c, uint64_t seed, opt_rule rule)
-{
+static void setup(run *r, const step_case *c, uint64_t seed, opt_rule rule) {
     souk_error err = {0};
     graph g;
     memset(r, 0, sizeof *r);
     r->n = net_new();
     net_id x = c->body(r->n, net_input(r->n, NULL, DT_I32, 1, &c->d->T), *c->d);
-    x = c->classes ? net_softmax(r->n, NULL, net_dense(r->n, NULL, x, c->classes, GEMM_LINEAR, true)) : net_dense(r->n, NULL, x, 1, GEMM_SIGMOID, true);
+    x = c->classes ? net_softmax(r->n, NULL, net_dense(r->n, NULL, x, c->classes, GEMM_LINEAR, true))
+                   : net_dense(r->n, NULL, x, 1, GEMM_SIGMOID, true);
     net_output(r->n, NULL, x, &(loss_attr){.kind = c->classes ? LOSS_CE : LOSS_BCE}, 1, c->classes > 0);
     graph_init(&g, c->d->B, true);
-    if (net_build(r->n, &g, &err) != SOUK_OK || plan_new(&r->p, &g, &(plan_options){.row_lists = true}, &err) != SOUK_OK ||
+    if (net_build(r->n, &g, &err) != SOUK_OK ||
+        plan_new(&r->p, &g, &(plan_options){.row_lists = true}, &err) != SOUK_OK ||
         plan_session_new(&r->session, r->p, 1, &err) != SOUK_OK)
         fail_msg("%s: %s", c->name, err.message);
     graph_clear(&g);
@@ -230,15 +234,16 @@ static void setup(run *r, const step_case *c, uint64_t seed, opt_rule rule)
         r->after[i] = mem_array((size_t)count, sizeof(real));
         start_values(p, i, seed, r->before[i]);
         memcpy(r->after[i], r->before[i], (size_t)count * sizeof(real));
-        params[i] = (opt_param){p->name, r->after[i], count, p->is_table ? p->d[p->rank - 1] : 0, p->trainable, p->is_table, p->is_bias_or_norm};
+        params[i] =
+            (opt_param){p->name,     r->after[i],       count, p->is_table ? p->d[p->rank - 1] : 0, p->trainable,
+                        p->is_table, p->is_bias_or_norm};
     }
     opt_options options = opt_options_default(c->kind, rule);
     if (c->adjust) c->adjust(&options);
     if (opt_new(&r->o, &options, params, net_params(r->n), &err) != SOUK_OK) fail_msg("%s: %s", c->name, err.message);
 }
 
-static void train(run *r, const step_case *c, uint64_t seed)
-{
+static void train(run *r, const step_case *c, uint64_t seed) {
     batches b;
     real ones[64];
     for (int i = 0; i < 64; i++) ones[i] = 1;
@@ -248,20 +253,21 @@ static void train(run *r, const step_case *c, uint64_t seed)
         const void *target = c->classes ? (const void *)(b.classes + at) : (const void *)(b.binary + at);
         const void *inputs[3] = {b.ids + at * c->d->T, target, ones};
         const param_grad *g[MAX_PARAMS];
-        plan_run(r->p, r->session, &(plan_io){.inputs = inputs, .params = r->after, .seed = seed, .step = (uint32_t)s}, NULL);
+        plan_run(r->p, r->session, &(plan_io){.inputs = inputs, .params = r->after, .seed = seed, .step = (uint32_t)s},
+                 NULL);
         r->loss[s] = plan_loss(r->p, r->session);
         for (int i = 0; i < net_params(r->n); i++) g[i] = plan_grad(r->p, r->session, i);
         opt_step(r->o, g, c->rate, NULL);
     }
     for (int i = 0; i < net_params(r->n); i++)
-        if (opt_average(r->o, i)) memcpy(r->after[i], opt_average(r->o, i), (size_t)count_of(net_param(r->n, i)) * sizeof(real));
+        if (opt_average(r->o, i))
+            memcpy(r->after[i], opt_average(r->o, i), (size_t)count_of(net_param(r->n, i)) * sizeof(real));
     mem_free(b.ids);
     mem_free(b.binary);
     mem_free(b.classes);
 }
 
-static void teardown(run *r)
-{
+static void teardown(run *r) {
     for (int i = 0; i < MAX_PARAMS; i++) {
         mem_free(r->before[i]);
         mem_free(r->after[i]);
@@ -280,11 +286,13 @@ static const double loss_tolerance = 1e-8, weight_tolerance = 1e-7;
 static const double loss_tolerance = 1e-4, weight_tolerance = 1e-3;
 #endif
 
-typedef struct fixture { char *data; size_t size; } fixture;
+typedef struct fixture {
+    char *data;
+    size_t size;
+} fixture;
 
 /* The numbers of a case in this build's precision, or NULL; see the script for the layout. */
-static const real *find(const fixture *f, const char *name, int *tensors)
-{
+static const real *find(const fixture *f, const char *name, int *tensors) {
     for (size_t at = 0; at + 48 <= f->size;) {
         int32_t head[4];
         memcpy(head, f->data + at + 32, sizeof head);
@@ -298,8 +306,7 @@ static const real *find(const fixture *f, const char *name, int *tensors)
 }
 
 /* Largest error of tensor i as a share of the reference's norm of w - w0; *at moves on. */
-static double tensor_error(const run *r, int i, uint64_t seed, const real **at)
-{
+static double tensor_error(const run *r, int i, uint64_t seed, const real **at) {
     int64_t n = count_of(net_param(r->n, i)), samples = n < SAMPLES ? n : SAMPLES;
     const real *ref = *at, *sample = ref + 1 + SUMS;
     double norm = (double)ref[0], own = 0, squares = 0;
@@ -326,8 +333,7 @@ static double tensor_error(const run *r, int i, uint64_t seed, const real **at)
     return norm > 0 ? worst / norm : worst;
 }
 
-static bool check_case(const fixture *f, const step_case *c, uint64_t seed, opt_rule rule)
-{
+static bool check_case(const fixture *f, const step_case *c, uint64_t seed, opt_rule rule) {
     run r;
     int tensors = 0;
     const real *ref = find(f, c->name, &tensors);
@@ -339,7 +345,7 @@ static bool check_case(const fixture *f, const step_case *c, uint64_t seed, opt_
     const char *where = "";
     for (int s = 0; s < STEPS; s++) {
         double error = fabs(r.loss[s] - (double)ref[s]);
-        if (!(error <= loss_error)) loss_error = error;   /* a NaN stays */
+        if (!(error <= loss_error)) loss_error = error; /* a NaN stays */
     }
     const real *at = ref + STEPS;
     for (int i = 0; i < tensors; i++) {
@@ -347,17 +353,17 @@ static bool check_case(const fixture *f, const step_case *c, uint64_t seed, opt_
         if (!(error <= weight_error)) weight_error = error, where = net_param(r.n, i)->name;
     }
     bool fine = loss_error <= loss_tolerance && weight_error <= weight_tolerance;
-    print_message("%-24s losses %.1e, weights %.1e of |w - w0|%s%s%s\n", c->name, loss_error, weight_error, fine ? "" : " (", fine ? "" : where,
-                  fine ? "" : ") FAILS");
+    print_message("%-24s losses %.1e, weights %.1e of |w - w0|%s%s%s\n", c->name, loss_error, weight_error,
+                  fine ? "" : " (", fine ? "" : where, fine ? "" : ") FAILS");
     teardown(&r);
     return fine;
 }
 
-static void check_all(const step_case *cases, size_t n, uint64_t first_seed, opt_rule rule, const char *who)
-{
+static void check_all(const step_case *cases, size_t n, uint64_t first_seed, opt_rule rule, const char *who) {
     fixture f = {0};
     souk_error err = {0};
-    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/keras_steps.bin", 64 << 20, &f.data, &f.size, &err) != SOUK_OK) fail_msg("%s", err.message);
+    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/keras_steps.bin", 64 << 20, &f.data, &f.size, &err) != SOUK_OK)
+        fail_msg("%s", err.message);
     size_t fine = 0;
     kern_init();
     for (size_t i = 0; i < n; i++) fine += check_case(&f, &cases[i], first_seed + i, rule);
@@ -366,20 +372,17 @@ static void check_all(const step_case *cases, size_t n, uint64_t first_seed, opt
     assert_int_equal(fine, n);
 }
 
-static void test_keras(void **state)
-{
+static void test_keras(void **state) {
     (void)state;
     check_all(keras_cases, sizeof keras_cases / sizeof *keras_cases, 0, OPT_RULE_KERAS, "Keras");
 }
 
-static void test_torch(void **state)
-{
+static void test_torch(void **state) {
     (void)state;
     check_all(torch_cases, sizeof torch_cases / sizeof *torch_cases, 100, OPT_RULE_TORCH, "PyTorch");
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_keras), cmocka_unit_test(test_torch)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

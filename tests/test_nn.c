@@ -16,15 +16,13 @@
 
 static const rng_key key = {.seed = 7, .stream = RNG_INIT, .step = 3};
 
-static void draw(init_kind kind, double a, double b, int rank, const int64_t *d, real *out)
-{
+static void draw(init_kind kind, double a, double b, int rank, const int64_t *d, real *out) {
     souk_error err = {0};
     init_def def = {kind, a, b};
     if (init_values(&def, key, rank, d, out, &err) != SOUK_OK) fail_msg("%s", err.message);
 }
 
-static void moments(const real *x, int64_t n, double *mean, double *deviation, double *largest)
-{
+static void moments(const real *x, int64_t n, double *mean, double *deviation, double *largest) {
     double sum = 0, squares = 0;
     *largest = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -37,18 +35,22 @@ static void moments(const real *x, int64_t n, double *mean, double *deviation, d
 }
 
 /* Limits and deviations are Keras' formulas for fans 60 and 40. */
-static void test_init_scales(void **state)
-{
+static void test_init_scales(void **state) {
     static real x[60 * 400];
     int64_t d[2] = {60, 400}, conv[3] = {3, 20, 400};
     double mean, deviation, largest, in, out;
     (void)state;
     init_fans(3, conv, &in, &out);
     assert_true(in == 60 && out == 1200);
-    struct { init_kind kind; double limit, deviation; } c[] = {
-        {INIT_GLOROT_UNIFORM, sqrt(6. / 460), sqrt(2. / 460)}, {INIT_HE_UNIFORM, sqrt(6. / 60), sqrt(2. / 60)}, {INIT_LECUN_UNIFORM, sqrt(3. / 60), sqrt(1. / 60)},
-        {INIT_GLOROT_NORMAL, 2 * sqrt(2. / 460) / .87962566103423978, sqrt(2. / 460)}, {INIT_HE_NORMAL, 2 * sqrt(2. / 60) / .87962566103423978, sqrt(2. / 60)},
-        {INIT_LECUN_NORMAL, 2 * sqrt(1. / 60) / .87962566103423978, sqrt(1. / 60)}};
+    struct {
+        init_kind kind;
+        double limit, deviation;
+    } c[] = {{INIT_GLOROT_UNIFORM, sqrt(6. / 460), sqrt(2. / 460)},
+             {INIT_HE_UNIFORM, sqrt(6. / 60), sqrt(2. / 60)},
+             {INIT_LECUN_UNIFORM, sqrt(3. / 60), sqrt(1. / 60)},
+             {INIT_GLOROT_NORMAL, 2 * sqrt(2. / 460) / .87962566103423978, sqrt(2. / 460)},
+             {INIT_HE_NORMAL, 2 * sqrt(2. / 60) / .87962566103423978, sqrt(2. / 60)},
+             {INIT_LECUN_NORMAL, 2 * sqrt(1. / 60) / .87962566103423978, sqrt(1. / 60)}};
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         draw(c[i].kind, 0, 0, 2, d, x);
         moments(x, 60 * 400, &mean, &deviation, &largest);
@@ -66,8 +68,7 @@ static void test_init_scales(void **state)
 }
 
 /* Rows of a wide, columns of a tall orthogonal matrix are orthonormal; gain scales it. */
-static void test_init_orthogonal(void **state)
-{
+static void test_init_orthogonal(void **state) {
     static real x[24 * 96];
     int64_t wide[2] = {24, 96}, tall[2] = {96, 24};
     (void)state;
@@ -77,14 +78,14 @@ static void test_init_orthogonal(void **state)
         for (int i = 0; i < 24; i++)
             for (int j = 0; j < 24; j++) {
                 double dot = 0;
-                for (int t = 0; t < 96; t++) dot += (double)(k ? x[t * 24 + i] : x[i * 96 + t]) * (double)(k ? x[t * 24 + j] : x[j * 96 + t]);
+                for (int t = 0; t < 96; t++)
+                    dot += (double)(k ? x[t * 24 + i] : x[i * 96 + t]) * (double)(k ? x[t * 24 + j] : x[j * 96 + t]);
                 assert_true(fabs(dot - (i == j ? gain : 0)) < 1e-5 * gain);
             }
     }
 }
 
-static void test_init_lstm_bias(void **state)
-{
+static void test_init_lstm_bias(void **state) {
     real x[20];
     int64_t d = 20;
     (void)state;
@@ -93,8 +94,7 @@ static void test_init_lstm_bias(void **state)
 }
 
 /* A value hangs on key and place alone: a longer parameter starts with the same numbers, another key gives others. */
-static void test_init_keys(void **state)
-{
+static void test_init_keys(void **state) {
     real a[10], b[40];
     int64_t few = 10, many = 40;
     init_def def = {INIT_TRUNCATED_NORMAL, 0, 1};
@@ -107,16 +107,20 @@ static void test_init_keys(void **state)
     assert_true(memcmp(a, b, sizeof a) != 0);
 }
 
-static rnn_attr cell(rnn_kind kind, int64_t units, bool sequences)
-{
-    return (rnn_attr){.kind = kind, .units = units, .return_sequences = sequences, .reset_after = true, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
+static rnn_attr cell(rnn_kind kind, int64_t units, bool sequences) {
+    return (rnn_attr){.kind = kind,
+                      .units = units,
+                      .return_sequences = sequences,
+                      .reset_after = true,
+                      .activation = GEMM_TANH,
+                      .recurrent_activation = GEMM_SIGMOID};
 }
 
 static const int64_t T = 12;
 
-/* Keras' names and shapes for a net of every layer; the parameter count was taken from Keras' summary of the same net. */
-static net *every_layer(void)
-{
+/* Keras' names and shapes for a net of every layer; the parameter count was taken from Keras' summary of the same net.
+ */
+static net *every_layer(void) {
     net *n = net_new();
     conv1d_attr conv = {1, 1, PAD_SAME};
     pool1d_attr halve = {.size = 2, .stride = 2};
@@ -143,25 +147,46 @@ static net *every_layer(void)
     return n;
 }
 
-static void test_names(void **state)
-{
+static void test_names(void **state) {
     souk_error err = {0};
     (void)state;
     net *n = every_layer();
     if (net_status(n, &err) != SOUK_OK) fail_msg("%s", err.message);
-    const char *names[] = {"embedding/embeddings", "bidirectional/forward_lstm/kernel", "bidirectional/forward_lstm/recurrent_kernel", "bidirectional/forward_lstm/bias",
-                           "bidirectional/backward_lstm/kernel", "bidirectional/backward_lstm/recurrent_kernel", "bidirectional/backward_lstm/bias",
-                           "layer_normalization/gamma", "layer_normalization/beta", "simple_rnn/kernel", "simple_rnn/recurrent_kernel", "simple_rnn/bias",
-                           "conv1d/kernel", "conv1d/bias", "batch_normalization/gamma", "batch_normalization/beta", "batch_normalization/moving_mean",
-                           "batch_normalization/moving_variance", "gru/kernel", "gru/recurrent_kernel", "gru/bias", "dense/kernel", "dense/bias", "dense_1/kernel",
-                           "dense_1/bias", "head/kernel", "head/bias"};
+    const char *names[] = {"embedding/embeddings",
+                           "bidirectional/forward_lstm/kernel",
+                           "bidirectional/forward_lstm/recurrent_kernel",
+                           "bidirectional/forward_lstm/bias",
+                           "bidirectional/backward_lstm/kernel",
+                           "bidirectional/backward_lstm/recurrent_kernel",
+                           "bidirectional/backward_lstm/bias",
+                           "layer_normalization/gamma",
+                           "layer_normalization/beta",
+                           "simple_rnn/kernel",
+                           "simple_rnn/recurrent_kernel",
+                           "simple_rnn/bias",
+                           "conv1d/kernel",
+                           "conv1d/bias",
+                           "batch_normalization/gamma",
+                           "batch_normalization/beta",
+                           "batch_normalization/moving_mean",
+                           "batch_normalization/moving_variance",
+                           "gru/kernel",
+                           "gru/recurrent_kernel",
+                           "gru/bias",
+                           "dense/kernel",
+                           "dense/bias",
+                           "dense_1/kernel",
+                           "dense_1/bias",
+                           "head/kernel",
+                           "head/bias"};
     assert_int_equal(net_params(n), sizeof names / sizeof *names);
     for (int i = 0; i < net_params(n); i++) assert_string_equal(net_param(n, i)->name, names[i]);
     assert_int_equal(net_find_param(n, "gru/bias"), 20);
     assert_int_equal(net_find_param(n, "gru/none"), -1);
     assert_int_equal(net_param(n, 20)->d[0], 2);
     assert_int_equal(net_param(n, 20)->d[1], 15);
-    assert_true(net_param(n, 0)->is_table && net_param(n, 20)->is_bias_or_norm && !net_param(n, 18)->is_bias_or_norm && !net_param(n, 16)->trainable);
+    assert_true(net_param(n, 0)->is_table && net_param(n, 20)->is_bias_or_norm && !net_param(n, 18)->is_bias_or_norm &&
+                !net_param(n, 16)->trainable);
     assert_int_equal(net_param_count(n, false) - net_param_count(n, true), 14);
     assert_int_equal(net_param_count(n, false), 1605);
     assert_int_equal(net_table_input(n, 0), 0);
@@ -173,15 +198,16 @@ static void test_names(void **state)
     buf b;
     buf_init(&b, 0);
     net_describe(n, &b);
-    assert_non_null(strstr(b.data, "bidirectional (Bidirectional)             [B,12,12]         720  spatial_dropout1d\n"));
+    assert_non_null(
+        strstr(b.data, "bidirectional (Bidirectional)             [B,12,12]         720  spatial_dropout1d\n"));
     assert_non_null(strstr(b.data, "1605 parameters, 1591 trained, 14 moving statistics\n"));
     buf_clear(&b);
     net_free(n);
 }
 
-/* Builds, plans and runs for two batch sizes, training and not: all outputs are probabilities, and the loss is finite. */
-static void test_build_and_run(void **state)
-{
+/* Builds, plans and runs for two batch sizes, training and not: all outputs are probabilities, and the loss is finite.
+ */
+static void test_build_and_run(void **state) {
     souk_error err = {0};
     (void)state;
     kern_init();
@@ -199,7 +225,9 @@ static void test_build_and_run(void **state)
         plan_session *s;
         int64_t batch = k & 1 ? 9 : 4;
         graph_init(&g, batch, k >= 2);
-        if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK || plan_session_new(&s, p, 1, &err) != SOUK_OK) fail_msg("%s", err.message);
+        if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK ||
+            plan_session_new(&s, p, 1, &err) != SOUK_OK)
+            fail_msg("%s", err.message);
         graph_clear(&g);
         int32_t ids[9 * 12], classes[9] = {0, 1, 2, 3};
         real weight[9];
@@ -222,8 +250,7 @@ static void test_build_and_run(void **state)
 }
 
 /* Several outputs: the loss is the weighted sum of each one's. */
-static void test_two_outputs(void **state)
-{
+static void test_two_outputs(void **state) {
     souk_error err = {0};
     int64_t two = 2;
     (void)state;
@@ -236,15 +263,18 @@ static void test_two_outputs(void **state)
     plan *p;
     plan_session *s;
     graph_init(&g, 3, true);
-    if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK || plan_session_new(&s, p, 1, &err) != SOUK_OK) fail_msg("%s", err.message);
-    real in[6] = {1, 2, 3, 4, 5, 6}, a[3] = {0, 0, 0}, b[3] = {1, 1, 1}, weight[3] = {1, 2, 0}, wa[2] = {1, 0}, wb[2] = {0, 1};
+    if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK ||
+        plan_session_new(&s, p, 1, &err) != SOUK_OK)
+        fail_msg("%s", err.message);
+    real in[6] = {1, 2, 3, 4, 5, 6}, a[3] = {0, 0, 0}, b[3] = {1, 1, 1}, weight[3] = {1, 2, 0}, wa[2] = {1, 0},
+         wb[2] = {0, 1};
     const void *inputs[4] = {in, a, b, weight};
     real *params[2] = {wa, wb};
     plan_run(p, s, &(plan_io){.inputs = inputs, .params = params}, NULL);
     /* a: (1·1 + 2·9 + 0) / 3; b: (1·1 + 2·9 + 0) / 3 · .5 */
     assert_true(fabs(plan_loss(p, s) - 19. / 3 * 1.5) < 1e-5);
     const param_grad *ga = plan_grad(p, s, 0), *gb = plan_grad(p, s, 1);
-    assert_true(fabs((double)ga->dense[0] - (2 * 1 + 2 * 2 * 9) / 3.) < 1e-4);            /* sum of w 2 (y - t) x / B */
+    assert_true(fabs((double)ga->dense[0] - (2 * 1 + 2 * 2 * 9) / 3.) < 1e-4); /* sum of w 2 (y - t) x / B */
     assert_true(fabs((double)gb->dense[1] - .5 * (2 * 1 * 2 + 2 * 2 * 3 * 4) / 3.) < 1e-4);
     plan_session_free(s);
     plan_free(p);
@@ -252,16 +282,14 @@ static void test_two_outputs(void **state)
     net_free(n);
 }
 
-static void expect(net *n, const char *part)
-{
+static void expect(net *n, const char *part) {
     souk_error err = {0};
     assert_int_equal(net_status(n, &err), SOUK_USAGE);
     if (!strstr(err.message, part)) fail_msg("\"%s\" does not say \"%s\"", err.message, part);
     net_free(n);
 }
 
-static void test_mistakes(void **state)
-{
+static void test_mistakes(void **state) {
     rnn_attr lstm = cell(RNN_LSTM, 4, false), sequences = cell(RNN_LSTM, 4, true);
     conv1d_attr conv = {1, 1, PAD_VALID};
     int64_t one = 1;
@@ -269,7 +297,7 @@ static void test_mistakes(void **state)
     net *n = net_new();
     net_id x = net_embedding(n, NULL, net_input(n, NULL, DT_I32, 1, &T), 10, 4, true);
     net_rnn(n, NULL, net_rnn(n, NULL, x, &lstm, true), &lstm, true);
-    net_dense(n, NULL, 0, 3, GEMM_LINEAR, true);   /* the first mistake stays */
+    net_dense(n, NULL, 0, 3, GEMM_LINEAR, true); /* the first mistake stays */
     expect(n, "layer lstm: it wants a sequence [B,T,C], not [B,4]: the layer before it needs return_sequences");
     n = net_new();
     x = net_input(n, "x", DT_REAL, 1, &one);
@@ -304,10 +332,10 @@ static void test_mistakes(void **state)
     expect(n, "layer add: its inputs are masked differently");
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_init_scales), cmocka_unit_test(test_init_orthogonal), cmocka_unit_test(test_init_lstm_bias),
-                                       cmocka_unit_test(test_init_keys), cmocka_unit_test(test_names), cmocka_unit_test(test_build_and_run),
-                                       cmocka_unit_test(test_two_outputs), cmocka_unit_test(test_mistakes)};
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_init_scales),    cmocka_unit_test(test_init_orthogonal),
+                                       cmocka_unit_test(test_init_lstm_bias), cmocka_unit_test(test_init_keys),
+                                       cmocka_unit_test(test_names),          cmocka_unit_test(test_build_and_run),
+                                       cmocka_unit_test(test_two_outputs),    cmocka_unit_test(test_mistakes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

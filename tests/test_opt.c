@@ -1,5 +1,5 @@
-/* test_opt - optimisers beyond their formulas (those are test_keras_steps'): row lists, lazy tables, threads, clipping, averages,
- * restoring, options. Whatever must not change a bit is compared with memcmp. */
+/* test_opt - optimisers beyond their formulas (those are test_keras_steps'): row lists, lazy tables, threads, clipping,
+ * averages, restoring, options. Whatever must not change a bit is compared with memcmp. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -28,8 +28,7 @@ typedef struct world {
 
 static uint64_t stream(int step, int what) { return (uint64_t)step * 1000003u + (uint64_t)what; }
 
-static void make_gradients(world *w, int step)
-{
+static void make_gradients(world *w, int step) {
     rng_key key = {.seed = 11, .stream = RNG_USER, .step = (uint32_t)step};
     bool wanted[ROWS] = {false};
     for (int i = 0; i < MOST; i++) {
@@ -57,25 +56,24 @@ static void make_gradients(world *w, int step)
     w->as_list[1] = w->as_full[1] = &w->plain;
 }
 
-static world *world_new(const opt_options *o)
-{
+static world *world_new(const opt_options *o) {
     souk_error err = {0};
     world *w = mem_calloc(1, sizeof *w);
-    for (int i = 0; i < ROWS * WIDTH; i++) w->table[i] = (real)(rng_uniform((rng_key){1, RNG_USER, 0}, (uint64_t)i) - .5);
+    for (int i = 0; i < ROWS * WIDTH; i++)
+        w->table[i] = (real)(rng_uniform((rng_key){1, RNG_USER, 0}, (uint64_t)i) - .5);
     for (int i = 0; i < DENSE; i++) w->dense[i] = (real)(rng_uniform((rng_key){2, RNG_USER, 0}, (uint64_t)i) - .5);
-    opt_param p[2] = {{"table", w->table, ROWS * WIDTH, WIDTH, true, true, false}, {"dense", w->dense, DENSE, 0, true, false, true}};
+    opt_param p[2] = {{"table", w->table, ROWS * WIDTH, WIDTH, true, true, false},
+                      {"dense", w->dense, DENSE, 0, true, false, true}};
     if (opt_new(&w->o, o, p, 2, &err) != SOUK_OK) fail_msg("%s", err.message);
     return w;
 }
 
-static void world_free(world *w)
-{
+static void world_free(world *w) {
     opt_free(w->o);
     mem_free(w);
 }
 
-static void same(const world *a, const world *b, const char *what)
-{
+static void same(const world *a, const world *b, const char *what) {
     if (memcmp(a->table, b->table, sizeof a->table) != 0) fail_msg("%s: tables differ", what);
     if (memcmp(a->dense, b->dense, sizeof a->dense) != 0) fail_msg("%s: dense parameters differ", what);
     for (int i = 0; i < opt_slots(a->o); i++) {
@@ -88,10 +86,12 @@ static void same(const world *a, const world *b, const char *what)
     }
 }
 
-typedef struct rule { const char *name; opt_options o; } rule;
+typedef struct rule {
+    const char *name;
+    opt_options o;
+} rule;
 
-static int rules(rule *r)
-{
+static int rules(rule *r) {
     int n = 0;
     for (int torch = 0; torch < 2; torch++) {
         opt_rule kind = torch ? OPT_RULE_TORCH : OPT_RULE_KERAS;
@@ -128,9 +128,9 @@ static int rules(rule *r)
 /* Rate moves, so that replay must take each step's own. */
 static double rate(const opt_options *o, int step) { return o->learning_rate * (1 + .5 * sin(step * .1)); }
 
-/* 200 steps: dense gradient, row list, and lazy rows give the same bits; also the rows that a forward pass would read. */
-static void test_lazy_is_dense(void **state)
-{
+/* 200 steps: dense gradient, row list, and lazy rows give the same bits; also the rows that a forward pass would read.
+ */
+static void test_lazy_is_dense(void **state) {
     rule r[40];
     int n = rules(r), lazy = 0;
     (void)state;
@@ -146,7 +146,8 @@ static void test_lazy_is_dense(void **state)
             make_gradients(rows, step);
             opt_prepare(rows->o, 0, rows->ids, rows->list.rows.n, NULL);
             for (int i = 0; i < rows->list.rows.n; i++)
-                if (memcmp(full->table + rows->ids[i] * WIDTH, rows->table + rows->ids[i] * WIDTH, WIDTH * sizeof(real)) != 0)
+                if (memcmp(full->table + rows->ids[i] * WIDTH, rows->table + rows->ids[i] * WIDTH,
+                           WIDTH * sizeof(real)) != 0)
                     fail_msg("%s: step %d reads an outdated row %d", r[k].name, step, (int)rows->ids[i]);
             double lr = rate(&r[k].o, step);
             bool stepped = opt_step(full->o, full->as_full, lr, NULL);
@@ -161,13 +162,13 @@ static void test_lazy_is_dense(void **state)
         world_free(list);
         world_free(rows);
     }
-    print_message("lazy rows equal dense, bit for bit, under %d of %d rules; the others take the dense path\n", lazy, n);
+    print_message("lazy rows equal dense, bit for bit, under %d of %d rules; the others take the dense path\n", lazy,
+                  n);
     assert_int_equal(lazy, n - 2);
 }
 
 /* More steps than scalars are kept for: rows are flushed on the way, and rows that stopped moving stay exact. */
-static void test_lazy_long(void **state)
-{
+static void test_lazy_long(void **state) {
     opt_options o = opt_options_default(OPT_ADAM, OPT_RULE_KERAS), late = o;
     (void)state;
     late.lazy_from = 1;
@@ -175,7 +176,7 @@ static void test_lazy_long(void **state)
     make_gradients(a, 1);
     make_gradients(b, 1);
     for (int step = 0; step < 9000; step++) {
-        b->list.rows.n = a->list.rows.n = step % 2500 == 0 ? 20 : 2;   /* most rows are left alone for long */
+        b->list.rows.n = a->list.rows.n = step % 2500 == 0 ? 20 : 2; /* most rows are left alone for long */
         opt_prepare(b->o, 0, b->ids, b->list.rows.n, NULL);
         opt_step(a->o, a->as_list, .01, NULL);
         opt_step(b->o, b->as_list, .01, NULL);
@@ -186,8 +187,7 @@ static void test_lazy_long(void **state)
     world_free(b);
 }
 
-static void test_threads(void **state)
-{
+static void test_threads(void **state) {
     rule r[40];
     int n = rules(r);
     pool *three = pool_new(3);
@@ -202,7 +202,7 @@ static void test_threads(void **state)
             int64_t before = mem_calls();
             opt_prepare(b->o, 0, b->ids, b->list.rows.n, three);
             opt_step(b->o, b->as_list, .01, three);
-            assert_int_equal(mem_calls(), before);   /* a step allocates nothing */
+            assert_int_equal(mem_calls(), before); /* a step allocates nothing */
             opt_prepare(a->o, 0, a->ids, a->list.rows.n, NULL);
             opt_step(a->o, a->as_list, .01, NULL);
         }
@@ -216,8 +216,7 @@ static void test_threads(void **state)
 }
 
 /* A large parameter is cut into blocks that threads share; same bits. */
-static void test_threads_large(void **state)
-{
+static void test_threads_large(void **state) {
     enum { N = 300001 };
     opt_options o = opt_options_default(OPT_ADAMW, OPT_RULE_KERAS);
     o.clip_global_norm = 1;
@@ -243,8 +242,7 @@ static void test_threads_large(void **state)
 }
 
 /* Slots and counters taken at any step, put into a new optimiser, go on with the same bits. */
-static void test_restore(void **state)
-{
+static void test_restore(void **state) {
     rule r[40];
     int n = rules(r);
     (void)state;
@@ -256,7 +254,7 @@ static void test_restore(void **state)
             make_gradients(a, step);
             opt_prepare(a->o, 0, a->ids, a->list.rows.n, NULL);
             opt_step(a->o, a->as_list, rate(&o, step), NULL);
-            if (step == 16) {   /* in the middle of an accumulation of three */
+            if (step == 16) { /* in the middle of an accumulation of three */
                 opt_flush(a->o, NULL);
                 memcpy(b->table, a->table, sizeof a->table);
                 memcpy(b->dense, a->dense, sizeof a->dense);
@@ -286,8 +284,7 @@ static void test_restore(void **state)
 }
 
 /* Keras: NaN for all under global_clipnorm if the norm is not finite, rows without gradient included. */
-static void test_global_norm(void **state)
-{
+static void test_global_norm(void **state) {
     opt_options o = opt_options_default(OPT_SGD, OPT_RULE_KERAS);
     (void)state;
     o.clip_global_norm = .5;
@@ -310,12 +307,11 @@ static void test_global_norm(void **state)
     }
 }
 
-static void test_decay_exclusion(void **state)
-{
+static void test_decay_exclusion(void **state) {
     opt_options o = opt_options_default(OPT_ADAMW, OPT_RULE_KERAS);
     (void)state;
     o.weight_decay = .5;
-    o.decay_bias_and_norm = false;   /* "dense" is marked as a bias */
+    o.decay_bias_and_norm = false; /* "dense" is marked as a bias */
     world *w = world_new(&o);
     make_gradients(w, 1);
     memset(w->g, 0, sizeof w->g);
@@ -327,8 +323,7 @@ static void test_decay_exclusion(void **state)
     world_free(w);
 }
 
-static void refuse(void (*spoil)(opt_options *o), const char *part)
-{
+static void refuse(void (*spoil)(opt_options *o), const char *part) {
     opt_options o = opt_options_default(OPT_ADAM, OPT_RULE_KERAS);
     souk_error err = {0};
     opt *made;
@@ -343,8 +338,7 @@ static void large_beta(opt_options *o) { o->beta1 = 1; }
 static void no_steps(opt_options *o) { o->accumulate = 0; }
 static void not_a_number(opt_options *o) { o->epsilon = NAN; }
 
-static void test_options(void **state)
-{
+static void test_options(void **state) {
     (void)state;
     refuse(two_clips, "only one of clipvalue, clipnorm and global_clipnorm may be set");
     refuse(large_beta, "beta_1 and beta_2 must be at least 0 and below 1");
@@ -352,17 +346,16 @@ static void test_options(void **state)
     refuse(not_a_number, "epsilon must not be negative");
 }
 
-static int init(void **state)
-{
+static int init(void **state) {
     (void)state;
     kern_init();
     return 0;
 }
 
-int main(void)
-{
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lazy_is_dense), cmocka_unit_test(test_lazy_long), cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_threads_large), cmocka_unit_test(test_restore), cmocka_unit_test(test_global_norm),
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_lazy_is_dense),   cmocka_unit_test(test_lazy_long),
+                                       cmocka_unit_test(test_threads),         cmocka_unit_test(test_threads_large),
+                                       cmocka_unit_test(test_restore),         cmocka_unit_test(test_global_norm),
                                        cmocka_unit_test(test_decay_exclusion), cmocka_unit_test(test_options)};
     return cmocka_run_group_tests(tests, init, NULL);
 }

@@ -1,11 +1,12 @@
 /* model - spec, fitted pipeline, net and weights held together, and as a file.
  *
- * The file (file.h, docs/file-format.md) holds `w/PARAMETER` (F32), `asset/pipeline` (the fitted encoders as JSON, U8) and in its
- * metadata spec, metrics, fingerprint and seed. The net is not stored: it follows from spec and pipeline (build.c),
- * and each weight must have the shape that the rebuilt net asks for.
+ * The file (file.h, docs/file-format.md) holds `w/PARAMETER` (F32), `asset/pipeline` (the fitted encoders as JSON, U8)
+ * and in its metadata spec, metrics, fingerprint and seed. The net is not stored: it follows from spec and pipeline
+ * (build.c), and each weight must have the shape that the rebuilt net asks for.
  *
- * A file is a stranger's: texts are parsed with bounds, shapes are checked before memory for weights is taken, tensors that the net
- * does not know are an error. Invariant: the bytes depend on spec, pipeline, weights, record and seed alone. */
+ * A file is a stranger's: texts are parsed with bounds, shapes are checked before memory for weights is taken, tensors
+ * that the net does not know are an error. Invariant: the bytes depend on spec, pipeline, weights, record and seed
+ * alone. */
 #include "model/model.h"
 
 #include <stdio.h>
@@ -16,19 +17,19 @@
 
 /* ---- making ---- */
 
-static int64_t param_count(const param_def *p)
-{
+static int64_t param_count(const param_def *p) {
     shape s = shape_make(p->rank, p->d);
     return shape_count(&s);
 }
 
 /* Net and room for weights; m holds spec and pipeline. */
-static souk_status build(model *m, souk_error *err)
-{
+static souk_status build(model *m, souk_error *err) {
     const spec *s = m->spec;
     int n_in = pipeline_inputs(m->pipeline), n_out = pipeline_outputs(m->pipeline);
     if (n_in != s->n_inputs || n_out != s->n_outputs)
-        return err_set(err, SOUK_CORRUPT, "the model's spec has %d inputs and %d outputs, and its encoders were fitted for %d and %d", s->n_inputs, s->n_outputs, n_in, n_out);
+        return err_set(err, SOUK_CORRUPT,
+                       "the model's spec has %d inputs and %d outputs, and its encoders were fitted for %d and %d",
+                       s->n_inputs, s->n_outputs, n_in, n_out);
     feature_shape *shapes = mem_array((size_t)(n_in + n_out), sizeof *shapes);
     if (!shapes) return err_nomem(err, "building the model");
     for (int i = 0; i < n_in; i++) shapes[i] = pipeline_shape(m->pipeline, false, i);
@@ -38,8 +39,7 @@ static souk_status build(model *m, souk_error *err)
     return status;
 }
 
-static souk_status allocate(model *m, souk_error *err)
-{
+static souk_status allocate(model *m, souk_error *err) {
     int n = net_params(m->net);
     m->params = mem_calloc((size_t)n + 1, sizeof *m->params);
     if (!m->params) return err_nomem(err, "making the model");
@@ -54,8 +54,7 @@ static souk_status allocate(model *m, souk_error *err)
 }
 
 /* An empty model that owns s and p, also when memory runs out. */
-static souk_status hold(model **out, spec *s, pipeline *p, souk_error *err)
-{
+static souk_status hold(model **out, spec *s, pipeline *p, souk_error *err) {
     *out = mem_calloc(1, sizeof **out);
     if (!*out) {
         spec_free(s);
@@ -67,22 +66,23 @@ static souk_status hold(model **out, spec *s, pipeline *p, souk_error *err)
     return SOUK_OK;
 }
 
-souk_status model_new(model **out, spec *s, pipeline *p, uint64_t seed, souk_error *err)
-{
+souk_status model_new(model **out, spec *s, pipeline *p, uint64_t seed, souk_error *err) {
     model *m;
     *out = NULL;
     TRY(hold(&m, s, p, err));
     m->seed = seed;
     souk_status status = build(m, err);
     if (status == SOUK_OK) status = allocate(m, err);
-    for (int i = 0; status == SOUK_OK && i < m->n_params; i++) status = net_init_param(m->net, i, seed, m->params[i], err);
-    if (status == SOUK_OK) *out = m;
-    else model_free(m);
+    for (int i = 0; status == SOUK_OK && i < m->n_params; i++)
+        status = net_init_param(m->net, i, seed, m->params[i], err);
+    if (status == SOUK_OK)
+        *out = m;
+    else
+        model_free(m);
     return status;
 }
 
-void model_free(model *m)
-{
+void model_free(model *m) {
     if (!m) return;
     for (int i = 0; i < m->n_params; i++) mem_free(m->params[i]);
     mem_free(m->params);
@@ -98,8 +98,7 @@ void model_free(model *m)
 /* The text of b, kept by the arena. */
 static const char *keep_text(arena *keep, const buf *b) { return arena_strndup(keep, b->data ? b->data : "", b->len); }
 
-static souk_status write_pipeline(const model *m, model_writer *w, arena *keep, souk_error *err)
-{
+static souk_status write_pipeline(const model *m, model_writer *w, arena *keep, souk_error *err) {
     buf text;
     json_writer json;
     if (!m->pipeline) return SOUK_OK;
@@ -112,14 +111,14 @@ static souk_status write_pipeline(const model *m, model_writer *w, arena *keep, 
     if (status == SOUK_OK) {
         const char *kept = keep_text(keep, &text);
         int64_t n = (int64_t)text.len;
-        status = kept ? model_writer_tensor(w, "asset/pipeline", FILE_U8, 1, &n, kept, err) : err_nomem(err, "writing the model");
+        status = kept ? model_writer_tensor(w, "asset/pipeline", FILE_U8, 1, &n, kept, err)
+                      : err_nomem(err, "writing the model");
     }
     buf_clear(&text);
     return status;
 }
 
-static souk_status write_weights(const model *m, model_writer *w, arena *keep, souk_error *err)
-{
+static souk_status write_weights(const model *m, model_writer *w, arena *keep, souk_error *err) {
     for (int i = 0; i < m->n_params; i++) {
         const param_def *p = net_param(m->net, i);
         const char *name = arena_printf(keep, "w/%s", p->name);
@@ -129,12 +128,12 @@ static souk_status write_weights(const model *m, model_writer *w, arena *keep, s
     return SOUK_OK;
 }
 
-souk_status model_write(const model *m, model_writer *w, arena *keep, souk_error *err)
-{
+souk_status model_write(const model *m, model_writer *w, arena *keep, souk_error *err) {
     buf text;
     buf_init(&text, 0);
     souk_status status = spec_to_json(m->spec, &text, err);
-    const char *spec_text = status == SOUK_OK ? keep_text(keep, &text) : NULL, *seed = arena_printf(keep, "%lld", (long long)m->seed);
+    const char *spec_text = status == SOUK_OK ? keep_text(keep, &text) : NULL,
+               *seed = arena_printf(keep, "%lld", (long long)m->seed);
     buf_clear(&text);
     if (status != SOUK_OK) return status;
     if (!spec_text || !seed) return err_nomem(err, "writing the model");
@@ -146,8 +145,7 @@ souk_status model_write(const model *m, model_writer *w, arena *keep, souk_error
     return write_weights(m, w, keep, err);
 }
 
-souk_status model_save(const model *m, const char *path, souk_error *err)
-{
+souk_status model_save(const model *m, const char *path, souk_error *err) {
     model_writer *w = NULL;
     arena keep;
     arena_init(&keep);
@@ -161,10 +159,11 @@ souk_status model_save(const model *m, const char *path, souk_error *err)
 
 /* ---- reading ---- */
 
-static souk_status read_spec(const model_file *f, const char *name, spec **out, souk_error *err)
-{
+static souk_status read_spec(const model_file *f, const char *name, spec **out, souk_error *err) {
     const char *text = model_file_meta(f, "spec");
-    if (!text) return err_set(err, SOUK_CORRUPT, "%s: it holds weights, but no spec: a file of souk_net_save, not a model", name);
+    if (!text)
+        return err_set(err, SOUK_CORRUPT, "%s: it holds weights, but no spec: a file of souk_net_save, not a model",
+                       name);
     souk_status status = spec_parse(out, text, strlen(text), "spec", NULL, err);
     if (status != SOUK_OK && status != SOUK_NOMEM) {
         err_prefix(err, "%s", name);
@@ -174,8 +173,7 @@ static souk_status read_spec(const model_file *f, const char *name, spec **out, 
     return status;
 }
 
-static souk_status read_pipeline(const model_file *f, const char *name, pipeline **out, souk_error *err)
-{
+static souk_status read_pipeline(const model_file *f, const char *name, pipeline **out, souk_error *err) {
     const file_tensor *t;
     json_doc *doc = NULL;
     int64_t any = -1;
@@ -190,12 +188,11 @@ static souk_status read_pipeline(const model_file *f, const char *name, pipeline
 }
 
 /* Every weight in its place, and no other. */
-static souk_status read_weights(model *m, const model_file *f, const char *name, souk_error *err)
-{
+static souk_status read_weights(model *m, const model_file *f, const char *name, souk_error *err) {
     char key[4200];
     const file_tensor *t;
     int n = net_params(m->net), found = 0;
-    for (int pass = 0; pass < 2; pass++) {   /* all shapes are checked before any memory is taken */
+    for (int pass = 0; pass < 2; pass++) { /* all shapes are checked before any memory is taken */
         if (pass == 1) TRY(allocate(m, err));
         for (int i = 0; i < n; i++) {
             const param_def *p = net_param(m->net, i);
@@ -209,19 +206,19 @@ static souk_status read_weights(model *m, const model_file *f, const char *name,
     return err_set(err, SOUK_CORRUPT, "%s: %d weights, and the spec makes a network of %d", name, found, n);
 }
 
-static souk_status read_record(model *m, const model_file *f, const char *name, souk_error *err)
-{
-    const char *metrics = model_file_meta(f, "metrics"), *fingerprint = model_file_meta(f, "fingerprint"), *seed = model_file_meta(f, "seed");
+static souk_status read_record(model *m, const model_file *f, const char *name, souk_error *err) {
+    const char *metrics = model_file_meta(f, "metrics"), *fingerprint = model_file_meta(f, "fingerprint"),
+               *seed = model_file_meta(f, "seed");
     int64_t number;
-    if (fingerprint && strlen(fingerprint) != 16) return err_set(err, SOUK_CORRUPT, "%s: its fingerprint is not 16 digits", name);
+    if (fingerprint && strlen(fingerprint) != 16)
+        return err_set(err, SOUK_CORRUPT, "%s: its fingerprint is not 16 digits", name);
     if (fingerprint) memcpy(m->fingerprint, fingerprint, sizeof m->fingerprint);
     if (seed && num_parse_int64(seed, strlen(seed), &number)) m->seed = (uint64_t)number;
     if (metrics && !(m->metrics = mem_strdup(metrics))) return err_nomem(err, "reading a model");
     return SOUK_OK;
 }
 
-souk_status model_from_file(model **out, const model_file *f, const char *name, souk_error *err)
-{
+souk_status model_from_file(model **out, const model_file *f, const char *name, souk_error *err) {
     spec *s = NULL;
     pipeline *p = NULL;
     model *m = NULL;
@@ -234,19 +231,20 @@ souk_status model_from_file(model **out, const model_file *f, const char *name, 
     }
     TRY(hold(&m, s, p, err));
     status = build(m, err);
-    if (status == SOUK_USAGE) {   /* the spec's mistakes were found before the model was written */
+    if (status == SOUK_USAGE) { /* the spec's mistakes were found before the model was written */
         status = SOUK_CORRUPT;
         if (err) err->code = status;
     }
     if (status == SOUK_OK) status = read_weights(m, f, name, err);
     if (status == SOUK_OK) status = read_record(m, f, name, err);
-    if (status == SOUK_OK) *out = m;
-    else model_free(m);
+    if (status == SOUK_OK)
+        *out = m;
+    else
+        model_free(m);
     return status;
 }
 
-souk_status model_load(model **out, const char *path, souk_error *err)
-{
+souk_status model_load(model **out, const char *path, souk_error *err) {
     model_file *f = NULL;
     *out = NULL;
     TRY(model_file_open(&f, path, true, err));

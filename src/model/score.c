@@ -1,8 +1,8 @@
 /* score - predictions: one immutable model, any number of scorers, each with plans and sessions of its own.
  *
- * Rows are taken in batches of 1024, 256, 64, 16, 4 and 1, the largest that fits first, so that no row is padded; each size has a
- * plan, made when first needed and kept. Inputs are read where the dataset has them. A row's result does not depend on the batch
- * that it is in (graph/op.h), so neither on how the rows are cut.
+ * Rows are taken in batches of 1024, 256, 64, 16, 4 and 1, the largest that fits first, so that no row is padded; each
+ * size has a plan, made when first needed and kept. Inputs are read where the dataset has them. A row's result does not
+ * depend on the batch that it is in (graph/op.h), so neither on how the rows are cut.
  *
  * Invariant: after the first batch of a size, scoring allocates nothing. */
 #include <assert.h>
@@ -19,19 +19,17 @@ struct scorer {
     const model *m;
     plan *plan[SIZES];
     plan_session *session[SIZES];
-    int threads[SIZES];          /* that the session was made for */
+    int threads[SIZES]; /* that the session was made for */
 };
 
-souk_status scorer_new(scorer **out, const model *m, souk_error *err)
-{
+souk_status scorer_new(scorer **out, const model *m, souk_error *err) {
     *out = mem_calloc(1, sizeof **out);
     if (!*out) return err_nomem(err, "preparing to predict");
     (*out)->m = m;
     return SOUK_OK;
 }
 
-void scorer_free(scorer *s)
-{
+void scorer_free(scorer *s) {
     if (!s) return;
     for (int i = 0; i < SIZES; i++) {
         plan_session_free(s->session[i]);
@@ -40,8 +38,7 @@ void scorer_free(scorer *s)
     mem_free(s);
 }
 
-static souk_status prepare(scorer *s, int k, int threads, souk_error *err)
-{
+static souk_status prepare(scorer *s, int k, int threads, souk_error *err) {
     if (!s->plan[k]) {
         graph g;
         graph_init(&g, sizes[k], false);
@@ -58,23 +55,22 @@ static souk_status prepare(scorer *s, int k, int threads, souk_error *err)
     return SOUK_OK;
 }
 
-souk_status model_check_ids(const model *m, const dataset *d, int64_t begin, int64_t n, souk_error *err)
-{
+souk_status model_check_ids(const model *m, const dataset *d, int64_t begin, int64_t n, souk_error *err) {
     for (int i = 0; i < d->n_inputs; i++) {
         const dataset_array *a = &d->inputs[i];
         int64_t limit = net_input_vocabulary(m->net, i);
         if (!a->is_ids || limit < 0) continue;
         for (int64_t k = begin * a->width; k < (begin + n) * a->width; k++)
             if (a->ids[k] < 0 || a->ids[k] >= limit)
-                return err_set(err, SOUK_INPUT, "input \"%s\": row %lld holds the id %d, and its embedding has %lld rows", net_input_name(m->net, i),
-                               (long long)(k / a->width), (int)a->ids[k], (long long)limit);
+                return err_set(err, SOUK_INPUT,
+                               "input \"%s\": row %lld holds the id %d, and its embedding has %lld rows",
+                               net_input_name(m->net, i), (long long)(k / a->width), (int)a->ids[k], (long long)limit);
     }
     return SOUK_OK;
 }
 
 /* A batch of sizes[k] rows from `row`. */
-static void run(const scorer *s, int k, const dataset *d, int64_t row, pool *crew)
-{
+static void run(const scorer *s, int k, const dataset *d, int64_t row, pool *crew) {
     const void *inputs[MAX_INPUTS];
     for (int i = 0; i < d->n_inputs; i++) {
         const dataset_array *a = &d->inputs[i];
@@ -83,8 +79,8 @@ static void run(const scorer *s, int k, const dataset *d, int64_t row, pool *cre
     plan_run(s->plan[k], s->session[k], &(plan_io){.inputs = inputs, .params = s->m->params, .seed = s->m->seed}, crew);
 }
 
-souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, int output, float *out, pool *crew, souk_error *err)
-{
+souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, int output, float *out, pool *crew,
+                       souk_error *err) {
     const model *m = s->m;
     assert(d->n_inputs == net_inputs(m->net) && d->n_inputs <= MAX_INPUTS && output < net_outputs(m->net));
     assert(begin >= 0 && n >= 0 && begin <= d->n - n);

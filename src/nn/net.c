@@ -1,13 +1,15 @@
 /* net - recording a network and replaying it onto a graph.
  *
- * Layer functions (net_basic.c, net_seq.c) check shapes with the batch axis left out, register parameters under Keras' names and
- * append a layer. net_build walks the layers in that order for one batch size and mode, and composes ops. Nothing is computed here.
+ * Layer functions (net_basic.c, net_seq.c) check shapes with the batch axis left out, register parameters under Keras'
+ * names and append a layer. net_build walks the layers in that order for one batch size and mode, and composes ops.
+ * Nothing is computed here.
  *
- * Losses are put on logits: where a prediction comes straight from a sigmoid or softmax, its cross-entropy is recorded on what went
- * into it, as Keras' TensorFlow backend recovers it (reference/engine.md 2.3).
+ * Losses are put on logits: where a prediction comes straight from a sigmoid or softmax, its cross-entropy is recorded
+ * on what went into it, as Keras' TensorFlow backend recovers it (reference/engine.md 2.3).
  *
- * Invariants: a value's number is larger than those of its layer's inputs; parameters are numbered in recording order, which is the
- * order of slots on the graph and of keys of the initialisers; the first mistake sticks and later calls do nothing. */
+ * Invariants: a value's number is larger than those of its layer's inputs; parameters are numbered in recording order,
+ * which is the order of slots on the graph and of keys of the initialisers; the first mistake sticks and later calls do
+ * nothing. */
 #include "nn/net.h"
 
 #include <assert.h>
@@ -18,15 +20,13 @@
 #include "nn/init.h"
 #include "nn/net_impl.h"
 
-net *net_new(void)
-{
+net *net_new(void) {
     net *n = mem_calloc(1, sizeof *n);
     if (n) arena_init(&n->arena);
     return n;
 }
 
-void net_free(net *n)
-{
+void net_free(net *n) {
     if (!n) return;
     arena_clear(&n->arena);
     mem_free(n->layers);
@@ -35,14 +35,12 @@ void net_free(net *n)
     mem_free(n);
 }
 
-souk_status net_status(const net *n, souk_error *err)
-{
+souk_status net_status(const net *n, souk_error *err) {
     if (n->err.code == SOUK_OK) return SOUK_OK;
     return err_set(err, n->err.code, "%s", n->err.message);
 }
 
-void net_fail(net *n, const char *layer_name, const char *format, ...)
-{
+void net_fail(net *n, const char *layer_name, const char *format, ...) {
     char what[800];
     va_list ap;
     va_start(ap, format);
@@ -53,38 +51,36 @@ void net_fail(net *n, const char *layer_name, const char *format, ...)
 
 /* ---- recording ---- */
 
-bool net_usable(net *n, const char *word, net_id x, dtype type)
-{
+bool net_usable(net *n, const char *word, net_id x, dtype type) {
     if (n->err.code != SOUK_OK) return false;
     if (x <= 0 || x >= n->n_values) {
         net_fail(n, word, "its input is not a layer of this network");
         return false;
     }
     if (net_at(n, x)->type != type) {
-        net_fail(n, word, type == DT_I32 ? "its input must be integer ids, not the numbers of another layer"
-                                         : "its input is integer ids: put an embedding before it");
+        net_fail(n, word,
+                 type == DT_I32 ? "its input must be integer ids, not the numbers of another layer"
+                                : "its input is integer ids: put an embedding before it");
         return false;
     }
     return true;
 }
 
-static const layer *find_layer(const net *n, const char *name)
-{
+static const layer *find_layer(const net *n, const char *name) {
     for (int i = 0; i < n->n_layers; i++)
         if (strcmp(n->layers[i].name, name) == 0) return &n->layers[i];
     return NULL;
 }
 
 /* Keras: "lstm", "lstm_1", "lstm_2" …, skipping what is taken. */
-static const char *automatic_name(net *n, const char *word)
-{
+static const char *automatic_name(net *n, const char *word) {
     const char *name = arena_strdup(&n->arena, word);
     for (int i = 1; name && find_layer(n, name); i++) name = arena_printf(&n->arena, "%s_%d", word, i);
     return name;
 }
 
-layer *layer_new(net *n, const layer_def *def, const char *name, int n_in, const net_id *in, const void *attr, size_t attr_size)
-{
+layer *layer_new(net *n, const layer_def *def, const char *name, int n_in, const net_id *in, const void *attr,
+                 size_t attr_size) {
     if (n->err.code != SOUK_OK) return NULL;
     assert(n_in <= GRAPH_MAX_IN);
     if (name && find_layer(n, name)) {
@@ -97,7 +93,8 @@ layer *layer_new(net *n, const layer_def *def, const char *name, int n_in, const
     void *copy = attr_size > 0 ? arena_alloc(&n->arena, attr_size) : NULL;
     if (copy) memcpy(copy, attr, attr_size);
     l.attr = copy;
-    if (!l.name || (attr_size > 0 && !copy) || !mem_grow(&n->layers, &n->layer_capacity, (size_t)n->n_layers, sizeof *n->layers)) {
+    if (!l.name || (attr_size > 0 && !copy) ||
+        !mem_grow(&n->layers, &n->layer_capacity, (size_t)n->n_layers, sizeof *n->layers)) {
         err_nomem(&n->err, "recording a layer");
         return NULL;
     }
@@ -106,16 +103,15 @@ layer *layer_new(net *n, const layer_def *def, const char *name, int n_in, const
 }
 
 /* Every shape must be addressable in bytes, whatever the batch multiplies later. */
-static bool dims_fit(int rank, const int64_t *d)
-{
+static bool dims_fit(int rank, const int64_t *d) {
     size_t bytes = sizeof(double);
     bool fits = rank >= 0 && rank < GRAPH_MAX_RANK;
-    for (int i = 0; fits && i < rank; i++) fits = d[i] > 0 && size_mul(bytes, (size_t)d[i], &bytes) && bytes <= (SIZE_MAX >> 16);
+    for (int i = 0; fits && i < rank; i++)
+        fits = d[i] > 0 && size_mul(bytes, (size_t)d[i], &bytes) && bytes <= (SIZE_MAX >> 16);
     return fits;
 }
 
-void layer_param(net *n, const char *variable, init_def init, int rank, const int64_t *d, const param_def *flags)
-{
+void layer_param(net *n, const char *variable, init_def init, int rank, const int64_t *d, const param_def *flags) {
     if (n->err.code != SOUK_OK) return;
     layer *l = &n->layers[n->n_layers - 1];
     if (!dims_fit(rank, d)) {
@@ -135,15 +131,14 @@ void layer_param(net *n, const char *variable, init_def init, int rank, const in
     l->n_params++;
 }
 
-net_id layer_value(net *n, dtype type, int rank, const int64_t *d, net_id mask)
-{
+net_id layer_value(net *n, dtype type, int rank, const int64_t *d, net_id mask) {
     if (n->err.code != SOUK_OK) return 0;
     layer *l = &n->layers[n->n_layers - 1];
     if (!dims_fit(rank, d)) {
         net_fail(n, l->name, "its output has a dimension that is not positive, too many dimensions, or is too large");
         return 0;
     }
-    for (;;) {   /* the first call makes the invalid value 0 */
+    for (;;) { /* the first call makes the invalid value 0 */
         if (!mem_grow(&n->values, &n->value_capacity, (size_t)n->n_values, sizeof *n->values)) {
             err_nomem(&n->err, "recording a layer");
             return 0;
@@ -158,15 +153,13 @@ net_id layer_value(net *n, dtype type, int rank, const int64_t *d, net_id mask)
     }
 }
 
-int64_t net_row(const net_value *v)
-{
+int64_t net_row(const net_value *v) {
     int64_t n = 1;
     for (int i = 0; i < v->rank; i++) n *= v->d[i];
     return n;
 }
 
-const char *net_value_text(const net_value *v, char dst[96])
-{
+const char *net_value_text(const net_value *v, char dst[96]) {
     size_t at = (size_t)snprintf(dst, 96, "[B");
     for (int i = 0; i < v->rank && at < 72; i++) at += (size_t)snprintf(dst + at, 96 - at, ",%lld", (long long)v->d[i]);
     snprintf(dst + at, 96 - at, "]");
@@ -175,8 +168,7 @@ const char *net_value_text(const net_value *v, char dst[96])
 
 /* ---- inputs and outputs ---- */
 
-static node_id build_input(builder *b, const layer *l)
-{
+static node_id build_input(builder *b, const layer *l) {
     const net_value *v = net_at(b->n, l->out);
     int32_t slot = 0;
     while (b->n->inputs[slot] != l->out) slot++;
@@ -185,8 +177,7 @@ static node_id build_input(builder *b, const layer *l)
 
 const layer_def layer_input = {"input_layer", "InputLayer", build_input};
 
-net_id net_input(net *n, const char *name, dtype type, int rank, const int64_t *dims_without_batch)
-{
+net_id net_input(net *n, const char *name, dtype type, int rank, const int64_t *dims_without_batch) {
     if (!layer_new(n, &layer_input, name, 0, NULL, NULL, 0)) return 0;
     int most = (int)(sizeof n->inputs / sizeof *n->inputs);
     if (n->n_inputs == most) {
@@ -198,8 +189,8 @@ net_id net_input(net *n, const char *name, dtype type, int rank, const int64_t *
     return id;
 }
 
-void net_output(net *n, const char *name, net_id prediction, const loss_attr *loss, double loss_weight, bool target_is_class)
-{
+void net_output(net *n, const char *name, net_id prediction, const loss_attr *loss, double loss_weight,
+                bool target_is_class) {
     char text[96];
     if (!net_usable(n, name ? name : "output", prediction, DT_REAL)) return;
     const net_value *v = net_at(n, prediction);
@@ -208,20 +199,22 @@ void net_output(net *n, const char *name, net_id prediction, const loss_attr *lo
     if (n->n_heads == most) {
         net_fail(n, layer_name, "more than %d outputs", most);
     } else if (v->rank != 1) {
-        net_fail(n, layer_name, "an output must be one row of numbers, not %s: flatten or pool it first", net_value_text(v, text));
+        net_fail(n, layer_name, "an output must be one row of numbers, not %s: flatten or pool it first",
+                 net_value_text(v, text));
     } else if (target_is_class && loss->kind != LOSS_SOFTMAX_CE && loss->kind != LOSS_CE) {
         net_fail(n, layer_name, "class numbers as targets need a categorical cross-entropy");
     } else {
         const char *copy = arena_strdup(&n->arena, name ? name : layer_name);
-        if (copy) n->heads[n->n_heads++] = (net_head){copy, prediction, *loss, loss_weight, target_is_class};
-        else err_nomem(&n->err, "recording an output");
+        if (copy)
+            n->heads[n->n_heads++] = (net_head){copy, prediction, *loss, loss_weight, target_is_class};
+        else
+            err_nomem(&n->err, "recording an output");
     }
 }
 
 /* ---- building ---- */
 
-node_id built_mask(builder *b, net_id x)
-{
+node_id built_mask(builder *b, net_id x) {
     net_id owner = net_at(b->n, x)->mask;
     if (!owner) return 0;
     if (!b->mask[owner]) {
@@ -231,8 +224,7 @@ node_id built_mask(builder *b, net_id x)
     return b->mask[owner];
 }
 
-node_id built_activation(builder *b, const layer *l, node_id x, gemm_act act)
-{
+node_id built_activation(builder *b, const layer *l, node_id x, gemm_act act) {
     if (act == GEMM_LINEAR) return x;
     b->logits[l->out] = x;
     b->last_act[l->out] = act;
@@ -240,13 +232,13 @@ node_id built_activation(builder *b, const layer *l, node_id x, gemm_act act)
 }
 
 /* The loss as it is recorded: on logits where the activation that belongs to it made the prediction. */
-static node_id build_loss(builder *b, const net_head *h, node_id target)
-{
+static node_id build_loss(builder *b, const net_head *h, node_id target) {
     loss_attr attr = h->loss;
     node_id x = b->value[h->value], logits = b->logits[h->value];
     bool softmax = b->n->layers[net_at(b->n, h->value)->layer].def == &layer_softmax;
     bool sigmoid = logits && !softmax && b->last_act[h->value] == GEMM_SIGMOID;
-    bool binary = attr.kind == LOSS_BCE || attr.kind == LOSS_SIGMOID_BCE, classes = attr.kind == LOSS_CE || attr.kind == LOSS_SOFTMAX_CE;
+    bool binary = attr.kind == LOSS_BCE || attr.kind == LOSS_SIGMOID_BCE,
+         classes = attr.kind == LOSS_CE || attr.kind == LOSS_SOFTMAX_CE;
     if (sigmoid && (binary || attr.kind == LOSS_FOCAL)) {
         if (binary) attr.kind = LOSS_SIGMOID_BCE;
         x = logits;
@@ -258,8 +250,7 @@ static node_id build_loss(builder *b, const net_head *h, node_id target)
 }
 
 /* Targets, sample weight and the weighted sum of the outputs' mean losses. */
-static void build_losses(builder *b)
-{
+static void build_losses(builder *b) {
     const net *n = b->n;
     graph *g = b->g;
     int32_t slot = n->n_inputs;
@@ -268,7 +259,8 @@ static void build_losses(builder *b)
         const net_head *h = &n->heads[i];
         int64_t width = net_at(n, h->value)->d[0];
         graph_scope(g, h->name);
-        target[i] = h->target_is_class ? graph_input(g, slot++, DT_I32, 0, NULL) : graph_input(g, slot++, DT_REAL, 1, &width);
+        target[i] =
+            h->target_is_class ? graph_input(g, slot++, DT_I32, 0, NULL) : graph_input(g, slot++, DT_REAL, 1, &width);
     }
     weight = graph_input(g, slot, DT_REAL, 0, NULL);
     for (int i = 0; i < n->n_heads; i++) {
@@ -280,8 +272,7 @@ static void build_losses(builder *b)
     graph_loss(g, total);
 }
 
-static souk_status build(const net *n, graph *g, bool with_loss, souk_error *err)
-{
+static souk_status build(const net *n, graph *g, bool with_loss, souk_error *err) {
     TRY(net_status(n, err));
     if (n->n_heads == 0) return err_set(err, SOUK_USAGE, "a network needs at least one output");
     arena scratch;
@@ -302,7 +293,8 @@ static souk_status build(const net *n, graph *g, bool with_loss, souk_error *err
         const layer *l = &n->layers[i];
         graph_scope(g, l->name);
         for (int k = l->first_param; k < l->first_param + l->n_params; k++)
-            b.param[k] = graph_param(g, k, n->params[k].rank, n->params[k].d, n->params[k].trainable, n->params[k].name);
+            b.param[k] =
+                graph_param(g, k, n->params[k].rank, n->params[k].d, n->params[k].trainable, n->params[k].name);
         b.value[l->out] = l->def->build(&b, l);
     }
     for (int i = 0; i < n->n_heads; i++) graph_output(g, b.value[n->heads[i].value]);
@@ -327,33 +319,31 @@ int64_t net_input_width(const net *n, int i) { return net_row(net_at(n, n->input
 
 const char *net_output_name(const net *n, int i) { return n->heads[i].name; }
 int64_t net_output_width(const net *n, int i) { return net_at(n, n->heads[i].value)->d[0]; }
-int net_rank(const net *n, net_id x) { return n->err.code == SOUK_OK && x > 0 && x < n->n_values ? net_at(n, x)->rank : 0; }
+int net_rank(const net *n, net_id x) {
+    return n->err.code == SOUK_OK && x > 0 && x < n->n_values ? net_at(n, x)->rank : 0;
+}
 int net_params(const net *n) { return n->n_params; }
 const param_def *net_param(const net *n, int i) { return &n->params[i]; }
 
-static int64_t param_size(const param_def *p)
-{
+static int64_t param_size(const param_def *p) {
     shape s = shape_make(p->rank, p->d);
     return shape_count(&s);
 }
 
-int64_t net_param_count(const net *n, bool trainable_only)
-{
+int64_t net_param_count(const net *n, bool trainable_only) {
     int64_t total = 0;
     for (int i = 0; i < n->n_params; i++)
         if (n->params[i].trainable || !trainable_only) total += param_size(&n->params[i]);
     return total;
 }
 
-int net_find_param(const net *n, const char *name)
-{
+int net_find_param(const net *n, const char *name) {
     for (int i = 0; i < n->n_params; i++)
         if (strcmp(n->params[i].name, name) == 0) return i;
     return -1;
 }
 
-int net_table_input(const net *n, int param)
-{
+int net_table_input(const net *n, int param) {
     for (int i = 0; n->params[param].is_table && i < n->n_layers; i++) {
         const layer *l = &n->layers[i];
         if (l->first_param != param || l->n_params == 0) continue;
@@ -363,16 +353,14 @@ int net_table_input(const net *n, int param)
     return -1;
 }
 
-int64_t net_input_vocabulary(const net *n, int i)
-{
+int64_t net_input_vocabulary(const net *n, int i) {
     int64_t smallest = -1;
     for (int p = 0; p < n->n_params; p++)
         if (net_table_input(n, p) == i && (smallest < 0 || n->params[p].d[0] < smallest)) smallest = n->params[p].d[0];
     return smallest;
 }
 
-souk_status net_init_param(const net *n, int i, uint64_t seed, real *values, souk_error *err)
-{
+souk_status net_init_param(const net *n, int i, uint64_t seed, real *values, souk_error *err) {
     const param_def *p = &n->params[i];
     rng_key key = {.seed = seed, .stream = RNG_INIT, .step = (uint32_t)i};
     return init_values(&p->init, key, p->rank, p->d, values, err);

@@ -1,4 +1,5 @@
-/* net_describe - the architecture as a table, in the manner of Keras' summary: layer, output shape, parameters, connected to.
+/* net_describe - the architecture as a table, in the manner of Keras' summary: layer, output shape, parameters,
+ * connected to.
  *
  * Plain text in columns as wide as their longest cell; counts are exact, totals split into trained and not trained. */
 #include <stdio.h>
@@ -8,8 +9,7 @@
 
 enum { COLUMNS = 4 };
 
-static int64_t layer_params(const net *n, const layer *l, bool trainable_only)
-{
+static int64_t layer_params(const net *n, const layer *l, bool trainable_only) {
     int64_t total = 0;
     for (int i = l->first_param; i < l->first_param + l->n_params; i++) {
         shape s = shape_make(n->params[i].rank, n->params[i].d);
@@ -19,8 +19,7 @@ static int64_t layer_params(const net *n, const layer *l, bool trainable_only)
 }
 
 /* Cells of one layer; each holds 160 bytes, longer names are cut. */
-static void describe_layer(const net *n, const layer *l, char cell[COLUMNS][160])
-{
+static void describe_layer(const net *n, const layer *l, char cell[COLUMNS][160]) {
     char text[96];
     snprintf(cell[0], 160, "%s (%s)", l->name, l->def->title);
     snprintf(cell[1], 160, "%s", net_value_text(net_at(n, l->out), text));
@@ -28,11 +27,11 @@ static void describe_layer(const net *n, const layer *l, char cell[COLUMNS][160]
     size_t at = 0;
     cell[3][0] = 0;
     for (int i = 0; i < l->n_in && at < 120; i++)
-        at += (size_t)snprintf(cell[3] + at, 160 - at, "%s%.100s", i ? ", " : "", n->layers[net_at(n, l->in[i])->layer].name);
+        at += (size_t)snprintf(cell[3] + at, 160 - at, "%s%.100s", i ? ", " : "",
+                               n->layers[net_at(n, l->in[i])->layer].name);
 }
 
-void net_describe(const net *n, buf *out)
-{
+void net_describe(const net *n, buf *out) {
     static const char *const title[COLUMNS] = {"layer", "output", "parameters", "connected to"};
     int width[COLUMNS];
     char cell[COLUMNS][160];

@@ -1,9 +1,9 @@
 /* loop_batch - batches of a fit: plans made once, rows gathered, one step, one pass over the validation rows.
  *
- * A step allocates nothing: plans, sessions and buffers for the two sizes of batch exist before the first one. Rows of an epoch come
- * in a Philox permutation keyed by seed and epoch, so that an interruption cannot change it. Sample weights and class weights are
- * multiplied once for all rows (Keras turns class weights into sample weights). Metrics are taken from the predictions of the training
- * batches as the weights move, unweighted, as in Keras.
+ * A step allocates nothing: plans, sessions and buffers for the two sizes of batch exist before the first one. Rows of
+ * an epoch come in a Philox permutation keyed by seed and epoch, so that an interruption cannot change it. Sample
+ * weights and class weights are multiplied once for all rows (Keras turns class weights into sample weights). Metrics
+ * are taken from the predictions of the training batches as the weights move, unweighted, as in Keras.
  *
  * Leaves to others: when to do what (loop.c), weights' updates (opt). */
 #include <assert.h>
@@ -17,8 +17,7 @@ enum { EVAL_ROWS = 256 };
 
 /* ---- plans ---- */
 
-static souk_status open_lane(fit *f, lane *l, int64_t rows, bool training, souk_error *err)
-{
+static souk_status open_lane(fit *f, lane *l, int64_t rows, bool training, souk_error *err) {
     graph g;
     if (rows == 0) return SOUK_OK;
     l->rows = rows;
@@ -30,27 +29,26 @@ static souk_status open_lane(fit *f, lane *l, int64_t rows, bool training, souk_
     return status;
 }
 
-static void close_lane(lane *l)
-{
+static void close_lane(lane *l) {
     plan_session_free(l->session);
     plan_free(l->plan);
 }
 
 /* ---- weights of rows ---- */
 
-static int64_t row_class(const dataset_array *target, int64_t row)
-{
+static int64_t row_class(const dataset_array *target, int64_t row) {
     return target->is_ids ? target->ids[row] : target->values[row] >= .5f;
 }
 
 /* Inverse to the frequency among the training rows: n / (classes · count), scikit-learn's "balanced". */
-static souk_status balanced_weights(const fit *f, int64_t k, double *weight, souk_error *err)
-{
+static souk_status balanced_weights(const fit *f, int64_t k, double *weight, souk_error *err) {
     const dataset_array *target = &f->train->targets[0];
     for (int64_t c = 0; c < k; c++) weight[c] = 0;
     for (int64_t r = 0; r < f->train->n; r++) {
         int64_t c = row_class(target, r);
-        if (c < 0 || c >= k) return err_set(err, SOUK_INPUT, "training row %lld has the class %lld of %lld", (long long)r, (long long)c, (long long)k);
+        if (c < 0 || c >= k)
+            return err_set(err, SOUK_INPUT, "training row %lld has the class %lld of %lld", (long long)r, (long long)c,
+                           (long long)k);
         weight[c]++;
     }
     for (int64_t c = 0; c < k; c++)
@@ -58,8 +56,7 @@ static souk_status balanced_weights(const fit *f, int64_t k, double *weight, sou
     return SOUK_OK;
 }
 
-static souk_status named_weights(const fit *f, const output_config *c, int64_t k, double *weight, souk_error *err)
-{
+static souk_status named_weights(const fit *f, const output_config *c, int64_t k, double *weight, souk_error *err) {
     for (int64_t i = 0; i < k; i++) weight[i] = 1;
     for (int i = 0; i < c->n_class_weights; i++) {
         int64_t at = 0;
@@ -69,23 +66,24 @@ static souk_status named_weights(const fit *f, const output_config *c, int64_t k
             for (int64_t j = 0; names && j < k; j++) names[j] = pipeline_class(f->m->pipeline, 0, j);
             const char *near = names ? err_nearest(c->class_name[i], names, (size_t)k) : NULL;
             mem_free(names);
-            return err_set(err, SOUK_INPUT, "class_weight: \"%s\" is not a class of \"%s\"%s%s%s", c->class_name[i], c->feature.name, near ? " (did you mean \"" : "",
-                           near ? near : "", near ? "\"?)" : "");
+            return err_set(err, SOUK_INPUT, "class_weight: \"%s\" is not a class of \"%s\"%s%s%s", c->class_name[i],
+                           c->feature.name, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
         }
         weight[at] = c->class_weight[i];
     }
     return SOUK_OK;
 }
 
-static souk_status row_weights(fit *f, souk_error *err)
-{
+static souk_status row_weights(fit *f, souk_error *err) {
     const dataset *d = f->train;
     const output_config *c = f->m->spec->outputs;
     bool by_class = c->balanced || c->n_class_weights > 0;
     for (int64_t i = 0; i < d->n; i++) f->weight[i] = d->weight ? d->weight[i] : 1;
-    for (int64_t i = 0; f->valid && i < f->valid->n; i++) f->valid_weight[i] = f->valid->weight ? f->valid->weight[i] : 1;
+    for (int64_t i = 0; f->valid && i < f->valid->n; i++)
+        f->valid_weight[i] = f->valid->weight ? f->valid->weight[i] : 1;
     if (!by_class || !f->m->pipeline) return SOUK_OK;
-    if (f->m->spec->n_outputs > 1) return err_set(err, SOUK_USAGE, "class_weight needs a model with one output: use sample weights");
+    if (f->m->spec->n_outputs > 1)
+        return err_set(err, SOUK_USAGE, "class_weight needs a model with one output: use sample weights");
     int64_t k = pipeline_class_count(f->m->pipeline, 0);
     double *weight = arena_array(&f->arena, (size_t)k + 1, sizeof *weight);
     if (!weight) return err_nomem(err, "weighting the classes");
@@ -99,8 +97,7 @@ static souk_status row_weights(fit *f, souk_error *err)
 
 /* ---- the optimiser ---- */
 
-static souk_status open_optimiser(fit *f, souk_error *err)
-{
+static souk_status open_optimiser(fit *f, souk_error *err) {
     const net *n = f->m->net;
     int count = net_params(n);
     opt_param *p = arena_array(&f->arena, (size_t)count + 1, sizeof *p);
@@ -108,8 +105,13 @@ static souk_status open_optimiser(fit *f, souk_error *err)
     for (int i = 0; i < count; i++) {
         const param_def *d = net_param(n, i);
         shape s = shape_make(d->rank, d->d);
-        p[i] = (opt_param){.name = d->name, .value = f->m->params[i], .count = shape_count(&s), .row_width = d->is_table ? d->d[d->rank - 1] : 0,
-                           .trainable = d->trainable, .is_table = d->is_table, .is_bias_or_norm = d->is_bias_or_norm};
+        p[i] = (opt_param){.name = d->name,
+                           .value = f->m->params[i],
+                           .count = shape_count(&s),
+                           .row_width = d->is_table ? d->d[d->rank - 1] : 0,
+                           .trainable = d->trainable,
+                           .is_table = d->is_table,
+                           .is_bias_or_norm = d->is_bias_or_norm};
     }
     TRY(opt_new(&f->opt, &f->t->optimizer, p, count, err));
     for (int i = 0; i < count; i++) {
@@ -124,21 +126,20 @@ static souk_status open_optimiser(fit *f, souk_error *err)
 
 /* ---- all of it ---- */
 
-static souk_status check_rows(const fit *f, const dataset *d, const char *what, souk_error *err)
-{
+static souk_status check_rows(const fit *f, const dataset *d, const char *what, souk_error *err) {
     const net *n = f->m->net;
     assert(d->n_inputs == net_inputs(n) && d->n_targets == net_outputs(n));
     for (int i = 0; i < d->n_targets; i++) {
         const dataset_array *a = &d->targets[i];
         for (int64_t r = 0; a->is_ids && r < d->n; r++)
             if (a->ids[r] < 0 || a->ids[r] >= net_output_width(n, i))
-                return err_set(err, SOUK_INPUT, "%s: row %lld has the class %d of %lld", what, (long long)r, (int)a->ids[r], (long long)net_output_width(n, i));
+                return err_set(err, SOUK_INPUT, "%s: row %lld has the class %d of %lld", what, (long long)r,
+                               (int)a->ids[r], (long long)net_output_width(n, i));
     }
     return model_check_ids(f->m, d, 0, d->n, err);
 }
 
-static souk_status allocate(fit *f, souk_error *err)
-{
+static souk_status allocate(fit *f, souk_error *err) {
     const dataset *d = f->train;
     size_t n = (size_t)d->n, count = (size_t)f->m->n_params + 1;
     bool keeps_best = f->t->early_stopping && f->t->restore_best_weights;
@@ -150,7 +151,8 @@ static souk_status allocate(fit *f, souk_error *err)
     f->eval_params = arena_array(&f->arena, count, sizeof *f->eval_params);
     f->best_params = keeps_best ? arena_array(&f->arena, count, sizeof *f->best_params) : NULL;
     f->history = mem_calloc((size_t)f->t->epochs + 1, sizeof *f->history);
-    bool fine = f->order && f->weight && f->valid_weight && f->samples && f->grads && f->eval_params && (f->best_params || !keeps_best) && f->history;
+    bool fine = f->order && f->weight && f->valid_weight && f->samples && f->grads && f->eval_params &&
+                (f->best_params || !keeps_best) && f->history;
     int slots = d->n_inputs + d->n_targets + 1;
     for (int i = 0; fine && i < slots; i++) {
         int64_t width = i < d->n_inputs ? d->inputs[i].width : i + 1 < slots ? d->targets[i - d->n_inputs].width : 1;
@@ -163,8 +165,7 @@ static souk_status allocate(fit *f, souk_error *err)
     return fine ? SOUK_OK : err_nomem(err, "preparing to train");
 }
 
-souk_status fit_prepare(fit *f, souk_error *err)
-{
+souk_status fit_prepare(fit *f, souk_error *err) {
     const dataset *d = f->train;
     if (d->n == 0) return err_set(err, SOUK_INPUT, "there are no rows to train on");
     TRY(check_rows(f, d, "training", err));
@@ -183,8 +184,7 @@ souk_status fit_prepare(fit *f, souk_error *err)
     return open_optimiser(f, err);
 }
 
-void fit_clear(fit *f)
-{
+void fit_clear(fit *f) {
     close_lane(&f->full);
     close_lane(&f->last);
     close_lane(&f->eval);
@@ -198,9 +198,9 @@ void fit_clear(fit *f)
 
 bool fit_has_accuracy(const fit *f) { return f->m->spec->outputs[0].feature.type != FEATURE_NUMBER; }
 
-/* Sum over rows of: 1 where the class is right (mean over elements where binary outputs have several), or the absolute error. */
-static double metric_sum(const fit *f, const lane *l, const void *target)
-{
+/* Sum over rows of: 1 where the class is right (mean over elements where binary outputs have several), or the absolute
+ * error. */
+static double metric_sum(const fit *f, const lane *l, const void *target) {
     const output_config *c = f->m->spec->outputs;
     const real *p = plan_output(l->plan, l->session, 0), *y = target;
     const int32_t *class = target;
@@ -217,7 +217,8 @@ static double metric_sum(const fit *f, const lane *l, const void *target)
         }
         double row = 0;
         for (int64_t k = 0; k < width; k++)
-            row += c->feature.type == FEATURE_BINARY ? (double)(((double)p[k] > c->threshold) == (y[k] >= (real).5)) : fabs((double)p[k] - (double)y[k]) * scale;
+            row += c->feature.type == FEATURE_BINARY ? (double)(((double)p[k] > c->threshold) == (y[k] >= (real).5))
+                                                     : fabs((double)p[k] - (double)y[k]) * scale;
         sum += row / (double)width;
     }
     return sum;
@@ -225,17 +226,17 @@ static double metric_sum(const fit *f, const lane *l, const void *target)
 
 /* ---- a training step ---- */
 
-void fit_order(fit *f)
-{
+void fit_order(fit *f) {
     int64_t n = f->train->n;
-    if (f->o->fixed_order) memcpy(f->order, f->o->fixed_order + f->s.epoch * n, (size_t)n * sizeof *f->order);
-    else if (f->t->shuffle) rng_permutation((rng_key){f->o->seed, RNG_SHUFFLE, (uint32_t)f->s.epoch}, n, f->order);
+    if (f->o->fixed_order)
+        memcpy(f->order, f->o->fixed_order + f->s.epoch * n, (size_t)n * sizeof *f->order);
+    else if (f->t->shuffle)
+        rng_permutation((rng_key){f->o->seed, RNG_SHUFFLE, (uint32_t)f->s.epoch}, n, f->order);
     else
         for (int64_t i = 0; i < n; i++) f->order[i] = i;
 }
 
-static void gather(fit *f, const int64_t *rows, int64_t n)
-{
+static void gather(fit *f, const int64_t *rows, int64_t n) {
     const dataset *d = f->train;
     real *weight = f->gathered[d->n_inputs + d->n_targets];
     for (int i = 0; i < d->n_inputs; i++) dataset_gather(&d->inputs[i], rows, n, f->gathered[i]);
@@ -247,16 +248,14 @@ static void gather(fit *f, const int64_t *rows, int64_t n)
 }
 
 /* Keras' iterations count optimiser steps, not micro-batches. */
-static double learning_rate(const fit *f)
-{
+static double learning_rate(const fit *f) {
     const sched_options *s = &f->t->schedule;
     int64_t total = f->t->epochs * f->steps / f->t->optimizer.accumulate;
     double base = s->kind == SCHED_PLATEAU ? f->s.plateau.rate : f->t->optimizer.learning_rate;
     return sched_rate(s, base, opt_iterations(f->opt), total);
 }
 
-double fit_step(fit *f, double *metric)
-{
+double fit_step(fit *f, double *metric) {
     const dataset *d = f->train;
     int64_t begin = f->s.step * f->batch, n = d->n - begin < f->batch ? d->n - begin : f->batch;
     lane *l = n == f->full.rows ? &f->full : &f->last;
@@ -265,7 +264,11 @@ double fit_step(fit *f, double *metric)
         int input = opt_is_lazy(f->opt, i) ? net_table_input(f->m->net, i) : -1;
         if (input >= 0) opt_prepare(f->opt, i, f->gathered[input], n * d->inputs[input].width, f->o->pool);
     }
-    plan_io io = {.inputs = f->slots, .params = f->m->params, .seed = f->o->seed, .step = (uint32_t)f->s.batches, .samples = f->samples};
+    plan_io io = {.inputs = f->slots,
+                  .params = f->m->params,
+                  .seed = f->o->seed,
+                  .step = (uint32_t)f->s.batches,
+                  .samples = f->samples};
     plan_run(l->plan, l->session, &io, f->o->pool);
     double loss = plan_loss(l->plan, l->session);
     if (!isfinite(loss)) return loss;
@@ -278,13 +281,11 @@ double fit_step(fit *f, double *metric)
 
 /* ---- validation ---- */
 
-static const void *rows_from(const dataset_array *a, int64_t row)
-{
+static const void *rows_from(const dataset_array *a, int64_t row) {
     return a->is_ids ? (const void *)(a->ids + row * a->width) : (const void *)(a->values + row * a->width);
 }
 
-void fit_validate(fit *f, double *loss, double *metric)
-{
+void fit_validate(fit *f, double *loss, double *metric) {
     const dataset *d = f->valid;
     const void *slots[FIT_MAX_SLOTS];
     *loss = *metric = 0;
@@ -294,7 +295,8 @@ void fit_validate(fit *f, double *loss, double *metric)
         for (int i = 0; i < d->n_inputs; i++) slots[i] = rows_from(&d->inputs[i], at);
         for (int i = 0; i < d->n_targets; i++) slots[d->n_inputs + i] = rows_from(&d->targets[i], at);
         slots[d->n_inputs + d->n_targets] = f->valid_weight + at;
-        plan_run(l->plan, l->session, &(plan_io){.inputs = slots, .params = f->eval_params, .seed = f->o->seed}, f->o->pool);
+        plan_run(l->plan, l->session, &(plan_io){.inputs = slots, .params = f->eval_params, .seed = f->o->seed},
+                 f->o->pool);
         *loss += plan_loss(l->plan, l->session) * (double)l->rows;
         *metric += metric_sum(f, l, slots[d->n_inputs]);
         at += l->rows;

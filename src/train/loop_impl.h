@@ -10,21 +10,21 @@ enum { FIT_MAX_SLOTS = 16 + 16 + 1, FIT_SUMS = 3 };
 
 /* Plan and session for one number of rows. */
 typedef struct lane {
-    int64_t rows;              /* 0: not needed */
+    int64_t rows; /* 0: not needed */
     plan *plan;
     plan_session *session;
 } lane;
 
 /* All that the course of training depends on beside weights and optimiser: what a checkpoint holds. */
 typedef struct fit_state {
-    int64_t epoch;             /* epochs finished */
-    int64_t step;              /* batches done of the epoch under way */
-    int64_t batches;           /* batches done in all: the step of random masks */
-    int64_t wait;              /* early stopping: epochs since the best */
-    int64_t best_epoch;        /* 1-based; 0: none yet */
-    int64_t stopped;           /* early stopping has ended it */
-    double best;               /* monitored value of the best epoch, lower is better */
-    double loss_sum, metric_sum, rows;     /* of the epoch under way */
+    int64_t epoch;                     /* epochs finished */
+    int64_t step;                      /* batches done of the epoch under way */
+    int64_t batches;                   /* batches done in all: the step of random masks */
+    int64_t wait;                      /* early stopping: epochs since the best */
+    int64_t best_epoch;                /* 1-based; 0: none yet */
+    int64_t stopped;                   /* early stopping has ended it */
+    double best;                       /* monitored value of the best epoch, lower is better */
+    double loss_sum, metric_sum, rows; /* of the epoch under way */
     sched_plateau plateau;
 } fit_state;
 
@@ -33,31 +33,31 @@ typedef struct fit {
     const dataset *train, *valid;
     const train_options *o;
     const trainer_config *t;
-    arena arena;               /* everything below but plans and optimiser */
+    arena arena; /* everything below but plans and optimiser */
     opt *opt;
-    lane full, last;           /* training batches; the last one of an epoch may be smaller */
-    lane eval, eval_last;      /* validation */
-    int64_t batch, steps;      /* rows of a batch, batches of an epoch */
-    int64_t *order;            /* [n] */
-    real *weight;              /* [n] sample weight times class weight */
-    real *valid_weight;        /* [n_valid] */
-    void *gathered[FIT_MAX_SLOTS];         /* a batch: inputs, targets, weight */
+    lane full, last;               /* training batches; the last one of an epoch may be smaller */
+    lane eval, eval_last;          /* validation */
+    int64_t batch, steps;          /* rows of a batch, batches of an epoch */
+    int64_t *order;                /* [n] */
+    real *weight;                  /* [n] sample weight times class weight */
+    real *valid_weight;            /* [n_valid] */
+    void *gathered[FIT_MAX_SLOTS]; /* a batch: inputs, targets, weight */
     const void *slots[FIT_MAX_SLOTS];
-    uint64_t *samples;         /* [batch] */
+    uint64_t *samples; /* [batch] */
     const param_grad **grads;
-    real **eval_params;        /* weights that validation reads: averages under EMA, else the model's */
-    real **best_params;        /* NULL: not kept */
+    real **eval_params; /* weights that validation reads: averages under EMA, else the model's */
+    real **best_params; /* NULL: not kept */
     fit_state s;
-    epoch_record *history;     /* [epochs] */
-    double rate;               /* of the last step */
+    epoch_record *history; /* [epochs] */
+    double rate;           /* of the last step */
     double started, epoch_started, last_report, last_checkpoint;
     int64_t rows_this_run;
 } fit;
 
 /* ---- loop_batch.c ---- */
-souk_status fit_prepare(fit *f, souk_error *err);      /* plans, buffers, weights of rows */
+souk_status fit_prepare(fit *f, souk_error *err); /* plans, buffers, weights of rows */
 void fit_clear(fit *f);
-void fit_order(fit *f);                                /* rows of epoch f->s.epoch */
+void fit_order(fit *f); /* rows of epoch f->s.epoch */
 /* One batch forward and backward and the optimiser's step; the loss and the metric's sum over its rows. */
 double fit_step(fit *f, double *metric);
 /* Mean loss and metric over the validation rows. */

@@ -1,10 +1,11 @@
 /* opt - optimisers: their options checked, their state laid out, their scalars worked out once for each step.
  *
- * Rules are Keras' (keras/src/optimizers/) or PyTorch's (torch/optim/); where they differ is said at opt_scalars_at and in
- * simd/kern_opt.h. Powers b^t are taken in double and rounded once, so that no machine differs.
+ * Rules are Keras' (keras/src/optimizers/) or PyTorch's (torch/optim/); where they differ is said at opt_scalars_at and
+ * in simd/kern_opt.h. Powers b^t are taken in double and rounded once, so that no machine differs.
  *
  * Leaves to others: the update itself (opt_step.c), tables whose rows lag behind (opt_lazy.c), kernels (simd).
- * Invariant: parameters, state and their cut into blocks depend on shapes and options only; threads pick blocks up in any order. */
+ * Invariant: parameters, state and their cut into blocks depend on shapes and options only; threads pick blocks up in
+ * any order. */
 #include "train/opt.h"
 
 #include <assert.h>
@@ -18,24 +19,33 @@
 
 static bool share(double x) { return x >= 0 && x < 1; }
 
-static souk_status check_options(const opt_options *o, souk_error *err)
-{
+static souk_status check_options(const opt_options *o, souk_error *err) {
     int clips = (o->clip_value != 0) + (o->clip_norm != 0) + (o->clip_global_norm != 0);
-    if (!share(o->beta1) || !share(o->beta2)) return err_set(err, SOUK_USAGE, "optimizer: beta_1 and beta_2 must be at least 0 and below 1");
-    if (!share(o->momentum) || !share(o->rho)) return err_set(err, SOUK_USAGE, "optimizer: momentum and rho must be at least 0 and below 1");
-    if (!share(o->ema_momentum)) return err_set(err, SOUK_USAGE, "optimizer: ema_momentum must be at least 0 and below 1");
-    if (!(o->epsilon >= 0) || !isfinite(o->epsilon)) return err_set(err, SOUK_USAGE, "optimizer: epsilon must not be negative");
-    if (!(o->weight_decay >= 0) || !isfinite(o->weight_decay)) return err_set(err, SOUK_USAGE, "optimizer: weight_decay must not be negative");
-    if (!(o->clip_value >= 0) || !(o->clip_norm >= 0) || !(o->clip_global_norm >= 0)) return err_set(err, SOUK_USAGE, "optimizer: clipping thresholds must be positive");
-    if (clips > 1) return err_set(err, SOUK_USAGE, "optimizer: only one of clipvalue, clipnorm and global_clipnorm may be set");
-    if (o->accumulate < 1) return err_set(err, SOUK_USAGE, "optimizer: gradient_accumulation_steps must be at least 1, not %d", o->accumulate);
-    if (!(o->initial_accumulator >= 0)) return err_set(err, SOUK_USAGE, "optimizer: initial_accumulator_value must not be negative");
+    if (!share(o->beta1) || !share(o->beta2))
+        return err_set(err, SOUK_USAGE, "optimizer: beta_1 and beta_2 must be at least 0 and below 1");
+    if (!share(o->momentum) || !share(o->rho))
+        return err_set(err, SOUK_USAGE, "optimizer: momentum and rho must be at least 0 and below 1");
+    if (!share(o->ema_momentum))
+        return err_set(err, SOUK_USAGE, "optimizer: ema_momentum must be at least 0 and below 1");
+    if (!(o->epsilon >= 0) || !isfinite(o->epsilon))
+        return err_set(err, SOUK_USAGE, "optimizer: epsilon must not be negative");
+    if (!(o->weight_decay >= 0) || !isfinite(o->weight_decay))
+        return err_set(err, SOUK_USAGE, "optimizer: weight_decay must not be negative");
+    if (!(o->clip_value >= 0) || !(o->clip_norm >= 0) || !(o->clip_global_norm >= 0))
+        return err_set(err, SOUK_USAGE, "optimizer: clipping thresholds must be positive");
+    if (clips > 1)
+        return err_set(err, SOUK_USAGE, "optimizer: only one of clipvalue, clipnorm and global_clipnorm may be set");
+    if (o->accumulate < 1)
+        return err_set(err, SOUK_USAGE, "optimizer: gradient_accumulation_steps must be at least 1, not %d",
+                       o->accumulate);
+    if (!(o->initial_accumulator >= 0))
+        return err_set(err, SOUK_USAGE, "optimizer: initial_accumulator_value must not be negative");
     return SOUK_OK;
 }
 
-static bool has_m(const opt_options *o)
-{
-    return o->kind == OPT_ADAM || o->kind == OPT_ADAMW || ((o->kind == OPT_SGD || o->kind == OPT_RMSPROP) && o->momentum > 0);
+static bool has_m(const opt_options *o) {
+    return o->kind == OPT_ADAM || o->kind == OPT_ADAMW ||
+           ((o->kind == OPT_SGD || o->kind == OPT_RMSPROP) && o->momentum > 0);
 }
 
 static bool has_v(const opt_options *o) { return o->kind != OPT_SGD; }
@@ -45,8 +55,7 @@ static bool may_be_lazy(const opt_options *o) { return o->accumulate == 1 && !op
 
 /* ---- state ---- */
 
-static bool add_slot(opt *o, const char *param, const char *what, int64_t count, double value, real **out)
-{
+static bool add_slot(opt *o, const char *param, const char *what, int64_t count, double value, real **out) {
     real *values = arena_array(&o->arena, (size_t)count, sizeof *values);
     const char *name = arena_printf(&o->arena, "%s/%s", param, what);
     if (!values || !name) return false;
@@ -57,8 +66,7 @@ static bool add_slot(opt *o, const char *param, const char *what, int64_t count,
     return true;
 }
 
-static bool new_lazy(opt *o, opt_state *s)
-{
+static bool new_lazy(opt *o, opt_state *s) {
     size_t rows = (size_t)(s->p.count / s->p.row_width);
     s->last = arena_array(&o->arena, rows, sizeof *s->last);
     s->stale = arena_array(&o->arena, rows, sizeof *s->stale);
@@ -68,8 +76,7 @@ static bool new_lazy(opt *o, opt_state *s)
     return s->last && s->stale && s->stale_from && o->history;
 }
 
-static bool new_state(opt *o, const opt_param *p, opt_state *s)
-{
+static bool new_state(opt *o, const opt_param *p, opt_state *s) {
     s->p = *p;
     s->p.name = arena_strdup(&o->arena, p->name);
     if (!s->p.name || !p->trainable) return s->p.name != NULL;
@@ -84,13 +91,12 @@ static bool new_state(opt *o, const opt_param *p, opt_state *s)
 }
 
 /* Whole rows to a block where a row fits, so that a row's sum of squares is never cut. */
-static int64_t block_size(const opt_param *p)
-{
-    return p->is_table && p->row_width > 0 && p->row_width <= OPT_BLOCK ? OPT_BLOCK / p->row_width * p->row_width : OPT_BLOCK;
+static int64_t block_size(const opt_param *p) {
+    return p->is_table && p->row_width > 0 && p->row_width <= OPT_BLOCK ? OPT_BLOCK / p->row_width * p->row_width
+                                                                        : OPT_BLOCK;
 }
 
-static bool new_blocks(opt *o)
-{
+static bool new_blocks(opt *o) {
     for (int i = 0; i < o->n; i++) {
         const opt_param *p = &o->state[i].p;
         if (p->trainable) o->n_blocks += (p->count + block_size(p) - 1) / block_size(p);
@@ -110,8 +116,7 @@ static bool new_blocks(opt *o)
     return true;
 }
 
-souk_status opt_new(opt **out, const opt_options *options, const opt_param *params, int n, souk_error *err)
-{
+souk_status opt_new(opt **out, const opt_options *options, const opt_param *params, int n, souk_error *err) {
     *out = NULL;
     TRY(check_options(options, err));
     opt *o = mem_calloc(1, sizeof *o);
@@ -132,8 +137,7 @@ souk_status opt_new(opt **out, const opt_options *options, const opt_param *para
     return SOUK_OK;
 }
 
-void opt_free(opt *o)
-{
+void opt_free(opt *o) {
     if (!o) return;
     arena_clear(&o->arena);
     mem_free(o);
@@ -142,18 +146,16 @@ void opt_free(opt *o)
 /* ---- scalars of a step ---- */
 
 /* b^t by squaring: the same products on every machine. */
-static double power(double b, int64_t t)
-{
+static double power(double b, int64_t t) {
     double result = 1;
     for (; t > 0; t >>= 1, b *= b)
         if (t & 1) result *= b;
     return result;
 }
 
-/* step counts from 0. Keras puts epsilon outside the bias correction ("epsilon hat" of Kingma & Ba 2015, end of section 2); PyTorch
- * corrects the second moment before adding epsilon. */
-opt_scalars opt_scalars_at(const opt *o, int64_t step, double learning_rate)
-{
+/* step counts from 0. Keras puts epsilon outside the bias correction ("epsilon hat" of Kingma & Ba 2015, end of section
+ * 2); PyTorch corrects the second moment before adding epsilon. */
+opt_scalars opt_scalars_at(const opt *o, int64_t step, double learning_rate) {
     opt_scalars s = {.rate = (real)learning_rate};
     if (o->o.kind == OPT_ADAM || o->o.kind == OPT_ADAMW) {
         double c1 = 1 - power(o->o.beta1, step + 1), c2 = 1 - power(o->o.beta2, step + 1);
@@ -161,31 +163,33 @@ opt_scalars opt_scalars_at(const opt *o, int64_t step, double learning_rate)
         s.rsqrt_c2 = (real)(1 / sqrt(c2));
     }
     if (!opt_coupled(&o->o)) s.decay = (real)(o->o.weight_decay * learning_rate);
-    s.average = step == 0 ? 0 : (real)o->o.ema_momentum;   /* the first step copies the weights */
+    s.average = step == 0 ? 0 : (real)o->o.ema_momentum; /* the first step copies the weights */
     return s;
 }
 
 /* Duchi, Hazan & Singer 2011. Keras has epsilon inside the root, PyTorch outside. */
-static void apply_adagrad(int64_t n, real *p, const real *g, real *v, real lr, real eps, bool eps_inside, real decay)
-{
+static void apply_adagrad(int64_t n, real *p, const real *g, real *v, real lr, real eps, bool eps_inside, real decay) {
     for (int64_t i = 0; i < n; i++) {
         real x = p[i] - decay * p[i], a = v[i] + g[i] * g[i];
         v[i] = a;
-        real root = (real)(sizeof(real) == sizeof(float) ? sqrtf((float)(eps_inside ? a + eps : a)) : sqrt((double)(eps_inside ? a + eps : a)));
+        real root = (real)(sizeof(real) == sizeof(float) ? sqrtf((float)(eps_inside ? a + eps : a))
+                                                         : sqrt((double)(eps_inside ? a + eps : a)));
         p[i] = x - lr * g[i] / (eps_inside ? root : root + eps);
     }
 }
 
-void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real *p, const real *g, real *m, real *v, real *average)
-{
+void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real *p, const real *g, real *m, real *v,
+               real *average) {
     const opt_options *a = &o->o;
     bool keras = a->rule == OPT_RULE_KERAS;
     real eps = (real)a->epsilon, decay = decays ? s->decay : 0;
     switch (a->kind) {
     case OPT_ADAM:
     case OPT_ADAMW:
-        if (keras) kern.adam(n, p, g, m, v, a->beta1, a->beta2, s->rate, eps, decay);
-        else kern.adam_torch(n, p, g, m, v, a->beta1, a->beta2, s->rate, s->rsqrt_c2, eps, decay);
+        if (keras)
+            kern.adam(n, p, g, m, v, a->beta1, a->beta2, s->rate, eps, decay);
+        else
+            kern.adam_torch(n, p, g, m, v, a->beta1, a->beta2, s->rate, s->rsqrt_c2, eps, decay);
         break;
     case OPT_RMSPROP: kern.rmsprop(n, p, g, v, m, a->rho, s->rate, eps, (real)a->momentum, keras, decay); break;
     case OPT_SGD: kern.sgd(n, p, g, m, s->rate, (real)a->momentum, a->nesterov, !keras, decay); break;
@@ -200,16 +204,14 @@ typedef struct flushed {
     void *context;
 } flushed;
 
-static void flushed_task(void *context, int64_t task, int worker)
-{
+static void flushed_task(void *context, int64_t task, int worker) {
     const flushed *f = context;
     uint32_t saved = kern_fp_enter();
     f->fn(f->context, task, worker);
     kern_fp_leave(saved);
 }
 
-void opt_run(pool *crew, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context)
-{
+void opt_run(pool *crew, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context) {
     flushed f = {fn, context};
     pool_run(crew, n, flushed_task, &f);
 }
@@ -222,8 +224,7 @@ bool opt_is_lazy(const opt *o, int i) { return o->state[i].lazy; }
 const real *opt_average(const opt *o, int i) { return o->state[i].average; }
 int opt_slots(const opt *o) { return o->n_slots; }
 
-void opt_slot(const opt *o, int i, const char **name, real **values, int64_t *count)
-{
+void opt_slot(const opt *o, int i, const char **name, real **values, int64_t *count) {
     *name = o->slots[i].name;
     *values = o->slots[i].values;
     *count = o->slots[i].count;
@@ -231,8 +232,7 @@ void opt_slot(const opt *o, int i, const char **name, real **values, int64_t *co
 
 int64_t opt_counter(const opt *o, int i) { return i == 0 ? o->iterations : o->micro; }
 
-void opt_set_counter(opt *o, int i, int64_t v)
-{
+void opt_set_counter(opt *o, int i, int64_t v) {
     if (i != 0) {
         o->micro = v;
         return;
@@ -242,8 +242,7 @@ void opt_set_counter(opt *o, int i, int64_t v)
     o->rescan = o->history != NULL;
 }
 
-void opt_flush(opt *o, pool *crew)
-{
+void opt_flush(opt *o, pool *crew) {
     for (int i = 0; i < o->n; i++)
         if (o->state[i].lazy) opt_lazy_flush(o, i, crew);
     o->first_kept = o->iterations;

@@ -1,12 +1,13 @@
 /* opt_lazy - tables too large to be swept in every step: a row's missed steps are replayed when it is next touched.
  *
- * A row without a gradient still moves under Adam, momentum, weight decay and EMA. Its step t needs the row, its state and the
- * step's scalars only, so the scalars of the last OPT_HISTORY steps are kept and the very kernel of the dense sweep is run with a
- * gradient of zeros, once for each missed step (engine.md 3.5). The result is dense's, bit for bit. Rows that never had a gradient do
- * not move at all unless there is decay or EMA, and are skipped. After OPT_HISTORY steps all rows are brought up to date.
+ * A row without a gradient still moves under Adam, momentum, weight decay and EMA. Its step t needs the row, its state
+ * and the step's scalars only, so the scalars of the last OPT_HISTORY steps are kept and the very kernel of the dense
+ * sweep is run with a gradient of zeros, once for each missed step (engine.md 3.5). The result is dense's, bit for bit.
+ * Rows that never had a gradient do not move at all unless there is decay or EMA, and are skipped. After OPT_HISTORY
+ * steps all rows are brought up to date.
  *
- * Once a whole row of parameters has stopped moving, and the step size cannot grow faster than the first moment shrinks, it will not
- * move again before its next gradient: from there only the moments are replayed.
+ * Once a whole row of parameters has stopped moving, and the step size cannot grow faster than the first moment
+ * shrinks, it will not move again before its next gradient: from there only the moments are replayed.
  *
  * Invariant: last[r] is the number of steps that row r has been through; one task owns a row. */
 #include <assert.h>
@@ -23,25 +24,22 @@ static bool idle_rows_rest(const opt_state *s) { return !s->decays && !s->averag
 
 static int64_t rows_of(const opt_state *s) { return s->p.count / s->p.row_width; }
 
-static bool all_zero(const real *x, int64_t n)
-{
+static bool all_zero(const real *x, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (x[i] != 0) return false;
     return true;
 }
 
 /* -0 is no resting place: the kernels' additions of +0 turn it into +0. */
-static bool has_negative_zero(const real *x, int64_t n)
-{
+static bool has_negative_zero(const real *x, int64_t n) {
     for (int64_t i = 0; i < n; i++)
         if (x[i] == 0 && signbit(x[i])) return true;
     return false;
 }
 
-/* After a start or a restored state all rows are up to date; those whose moments are zero need no replay. SGD without momentum
- * and Adagrad move rows by their gradient alone. */
-void opt_lazy_rescan(opt *o)
-{
+/* After a start or a restored state all rows are up to date; those whose moments are zero need no replay. SGD without
+ * momentum and Adagrad move rows by their gradient alone. */
+void opt_lazy_rescan(opt *o) {
     o->rescan = false;
     for (int i = 0; i < o->n; i++) {
         opt_state *s = &o->state[i];
@@ -56,48 +54,49 @@ void opt_lazy_rescan(opt *o)
 }
 
 /* Steps from … to-1 of row r with a gradient of zeros. */
-static void replay(const opt *o, const opt_state *s, int64_t r, int64_t from, int64_t to)
-{
+static void replay(const opt *o, const opt_state *s, int64_t r, int64_t from, int64_t to) {
     static const real zeros[256];
     int64_t width = s->p.row_width, at = r * width;
     assert(to - from <= OPT_HISTORY);
     for (int64_t part = 0; part < width; part += 256) {
         int64_t n = width - part < 256 ? width - part : 256, x = at + part;
         for (int64_t t = from; t < to; t++)
-            opt_apply(o, &o->history[t % OPT_HISTORY], s->decays, n, s->p.value + x, zeros, s->m ? s->m + x : NULL, s->v ? s->v + x : NULL,
-                      s->average ? s->average + x : NULL);
+            opt_apply(o, &o->history[t % OPT_HISTORY], s->decays, n, s->p.value + x, zeros, s->m ? s->m + x : NULL,
+                      s->v ? s->v + x : NULL, s->average ? s->average + x : NULL);
     }
 }
 
 /* ---- bringing rows up to date ---- */
 
-typedef struct replay_work { const opt *o; const opt_state *s; int64_t n; int64_t to; } replay_work;
+typedef struct replay_work {
+    const opt *o;
+    const opt_state *s;
+    int64_t n;
+    int64_t to;
+} replay_work;
 
-static void replay_task(void *context, int64_t task, int worker)
-{
+static void replay_task(void *context, int64_t task, int worker) {
     const replay_work *w = context;
     int64_t end = (task + 1) * ROWS_PER_TASK;
     (void)worker;
-    for (int64_t k = task * ROWS_PER_TASK; k < end && k < w->n; k++) replay(w->o, w->s, w->s->stale[k], w->s->stale_from[k], w->to);
+    for (int64_t k = task * ROWS_PER_TASK; k < end && k < w->n; k++)
+        replay(w->o, w->s, w->s->stale[k], w->s->stale_from[k], w->to);
 }
 
 /* Marks row r as up to date and lists it for replay when it lags. */
-static inline void list_stale(const opt *o, opt_state *s, int64_t r, int64_t *n)
-{
-    if (s->last[r] >= o->iterations) return;   /* OPT_UNTOUCHED is larger than any step */
+static inline void list_stale(const opt *o, opt_state *s, int64_t r, int64_t *n) {
+    if (s->last[r] >= o->iterations) return; /* OPT_UNTOUCHED is larger than any step */
     s->stale[*n] = (int32_t)r;
     s->stale_from[(*n)++] = s->last[r];
     s->last[r] = o->iterations;
 }
 
-static void replay_listed(const opt *o, const opt_state *s, int64_t n, pool *crew)
-{
+static void replay_listed(const opt *o, const opt_state *s, int64_t n, pool *crew) {
     replay_work w = {o, s, n, o->iterations};
     opt_run(crew, (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, replay_task, &w);
 }
 
-void opt_prepare(opt *o, int i, const int32_t *ids, int64_t n, pool *crew)
-{
+void opt_prepare(opt *o, int i, const int32_t *ids, int64_t n, pool *crew) {
     opt_state *s = &o->state[i];
     int64_t listed = 0, rows = s->lazy ? rows_of(s) : 0;
     if (!s->lazy) return;
@@ -107,8 +106,7 @@ void opt_prepare(opt *o, int i, const int32_t *ids, int64_t n, pool *crew)
     replay_listed(o, s, listed, crew);
 }
 
-void opt_lazy_flush(opt *o, int i, pool *crew)
-{
+void opt_lazy_flush(opt *o, int i, pool *crew) {
     opt_state *s = &o->state[i];
     int64_t listed = 0;
     if (o->rescan) opt_lazy_rescan(o);
@@ -118,10 +116,14 @@ void opt_lazy_flush(opt *o, int i, pool *crew)
 
 /* ---- this step's rows ---- */
 
-typedef struct row_work { const opt *o; const opt_state *s; const grad_rows *rows; const opt_scalars *scalars; } row_work;
+typedef struct row_work {
+    const opt *o;
+    const opt_state *s;
+    const grad_rows *rows;
+    const opt_scalars *scalars;
+} row_work;
 
-static void step_row(const row_work *w, int64_t k)
-{
+static void step_row(const row_work *w, int64_t k) {
     const opt_state *s = w->s;
     int64_t width = s->p.row_width, at = w->rows->ids[k] * width;
     const real *g = w->rows->rows + k * width;
@@ -132,23 +134,22 @@ static void step_row(const row_work *w, int64_t k)
         if (s->clip != 1) kern.scale(n, (real)s->clip, h, clipped);
         for (int64_t i = 0; limit > 0 && i < n; i++) clipped[i] = h[i] > limit ? limit : h[i] < -limit ? -limit : h[i];
         if (s->clip != 1 || limit > 0) h = clipped;
-        opt_apply(w->o, w->scalars, s->decays, n, s->p.value + x, h, s->m ? s->m + x : NULL, s->v ? s->v + x : NULL, s->average ? s->average + x : NULL);
+        opt_apply(w->o, w->scalars, s->decays, n, s->p.value + x, h, s->m ? s->m + x : NULL, s->v ? s->v + x : NULL,
+                  s->average ? s->average + x : NULL);
     }
 }
 
-static void row_task(void *context, int64_t task, int worker)
-{
+static void row_task(void *context, int64_t task, int worker) {
     const row_work *w = context;
     int64_t end = (task + 1) * ROWS_PER_TASK;
     (void)worker;
     for (int64_t k = task * ROWS_PER_TASK; k < end && k < w->rows->n; k++) step_row(w, k);
 }
 
-void opt_lazy_rows(opt *o, int i, const grad_rows *rows, const opt_scalars *scalars, pool *crew)
-{
+void opt_lazy_rows(opt *o, int i, const grad_rows *rows, const opt_scalars *scalars, pool *crew) {
     opt_state *s = &o->state[i];
     bool forgets = idle_rows_rest(s) && (o->o.kind == OPT_ADAGRAD || (o->o.kind == OPT_SGD && !s->m));
-    opt_prepare(o, i, rows->ids, rows->n, crew);   /* nothing left to do where the caller prepared */
+    opt_prepare(o, i, rows->ids, rows->n, crew); /* nothing left to do where the caller prepared */
     row_work w = {o, s, rows, scalars};
     opt_run(crew, (rows->n + ROWS_PER_TASK - 1) / ROWS_PER_TASK, row_task, &w);
     for (int64_t k = 0; k < rows->n; k++) s->last[rows->ids[k]] = forgets ? OPT_UNTOUCHED : o->iterations + 1;

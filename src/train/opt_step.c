@@ -1,11 +1,13 @@
 /* opt_step - one step over all parameters: sum, clip, decay, update, average, in blocks that threads pick up.
  *
- * A block is a fixed range of one parameter. What its gradient is - dense, rows of a list with zeros between them, a sum of
- * micro-batches, clipped, with PyTorch's decay added - is put together in the task's own scratch; without any of these the plan's
- * gradient is read in place. Then one kernel passes over parameter, gradient and state (engine.md 3.4).
+ * A block is a fixed range of one parameter. What its gradient is - dense, rows of a list with zeros between them, a
+ * sum of micro-batches, clipped, with PyTorch's decay added - is put together in the task's own scratch; without any of
+ * these the plan's gradient is read in place. Then one kernel passes over parameter, gradient and state
+ * (engine.md 3.4).
  *
- * Norms: sums of squares in double, each row (or block) by the 16-lane kernel, rows in order within a block, blocks in order: a list of
- * rows and the same gradient with its zeros written out give the same bits, because adding zero changes nothing.
+ * Norms: sums of squares in double, each row (or block) by the 16-lane kernel, rows in order within a block, blocks in
+ * order: a list of rows and the same gradient with its zeros written out give the same bits, because adding zero
+ * changes nothing.
  *
  * Invariant: nothing depends on which thread takes which block; nothing is allocated. */
 #include <assert.h>
@@ -19,24 +21,26 @@ typedef struct work {
     opt *o;
     const param_grad *const *g;
     opt_scalars s;
-    bool final;                /* the micro-batch that completes a step */
+    bool final; /* the micro-batch that completes a step */
 } work;
 
 /* First entry of a row list whose id is at least `row`. */
-static int64_t first_row(const grad_rows *rows, int64_t row)
-{
+static int64_t first_row(const grad_rows *rows, int64_t row) {
     int64_t lo = 0, hi = rows->n;
     while (lo < hi) {
         int64_t mid = lo + (hi - lo) / 2;
-        if (rows->ids[mid] < row) lo = mid + 1;
-        else hi = mid;
+        if (rows->ids[mid] < row)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
 
-/* Part of listed row k that lies in the block: offsets [from, to) in the block, and its values. False: the row is behind it. */
-static bool row_part(const grad_rows *rows, int64_t k, const opt_block *b, int64_t *from, int64_t *to, const real **values)
-{
+/* Part of listed row k that lies in the block: offsets [from, to) in the block, and its values. False: the row is
+ * behind it. */
+static bool row_part(const grad_rows *rows, int64_t k, const opt_block *b, int64_t *from, int64_t *to,
+                     const real **values) {
     int64_t w = rows->width, begin = rows->ids[k] * w, end = begin + w;
     if (begin >= b->begin + b->count) return false;
     int64_t lo = begin > b->begin ? begin : b->begin, hi = end < b->begin + b->count ? end : b->begin + b->count;
@@ -48,11 +52,11 @@ static bool row_part(const grad_rows *rows, int64_t k, const opt_block *b, int64
 
 /* ---- gradient of a block ---- */
 
-static void expand_rows(const grad_rows *rows, const opt_block *b, real *dst)
-{
+static void expand_rows(const grad_rows *rows, const opt_block *b, real *dst) {
     int64_t from, to, filled = 0;
     const real *values;
-    for (int64_t k = first_row(rows, b->begin / rows->width); k < rows->n && row_part(rows, k, b, &from, &to, &values); k++) {
+    for (int64_t k = first_row(rows, b->begin / rows->width); k < rows->n && row_part(rows, k, b, &from, &to, &values);
+         k++) {
         memset(dst + filled, 0, (size_t)(from - filled) * sizeof *dst);
         memcpy(dst + from, values, (size_t)(to - from) * sizeof *dst);
         filled = to;
@@ -60,21 +64,20 @@ static void expand_rows(const grad_rows *rows, const opt_block *b, real *dst)
     memset(dst + filled, 0, (size_t)(b->count - filled) * sizeof *dst);
 }
 
-static void add_to_sum(const param_grad *g, const opt_block *b, real *sum)
-{
+static void add_to_sum(const param_grad *g, const opt_block *b, real *sum) {
     int64_t from, to;
     const real *values;
     if (!g->is_rows) {
         kern.add(b->count, sum, g->dense + b->begin, sum);
         return;
     }
-    for (int64_t k = first_row(&g->rows, b->begin / g->rows.width); k < g->rows.n && row_part(&g->rows, k, b, &from, &to, &values); k++)
+    for (int64_t k = first_row(&g->rows, b->begin / g->rows.width);
+         k < g->rows.n && row_part(&g->rows, k, b, &from, &to, &values); k++)
         kern.add(to - from, sum + from, values, sum + from);
 }
 
 /* Before clipping: in place, or in scratch [OPT_BLOCK]. */
-static const real *raw_gradient(const work *w, const opt_block *b, real *scratch)
-{
+static const real *raw_gradient(const work *w, const opt_block *b, real *scratch) {
     const opt_state *s = &w->o->state[b->param];
     const param_grad *g = w->g[b->param];
     if (s->sum) {
@@ -89,8 +92,7 @@ static const real *raw_gradient(const work *w, const opt_block *b, real *scratch
 }
 
 /* After clipping, and with a coupled decay. NaN passes through every clip, as in Keras. */
-static const real *final_gradient(const work *w, const opt_block *b, real *scratch)
-{
+static const real *final_gradient(const work *w, const opt_block *b, real *scratch) {
     const opt_options *o = &w->o->o;
     const opt_state *s = &w->o->state[b->param];
     const real *g = raw_gradient(w, b, scratch);
@@ -114,8 +116,7 @@ static const real *final_gradient(const work *w, const opt_block *b, real *scrat
 
 /* ---- tasks ---- */
 
-static void sum_task(void *context, int64_t task, int worker)
-{
+static void sum_task(void *context, int64_t task, int worker) {
     const work *w = context;
     const opt_block *b = &w->o->blocks[task];
     (void)worker;
@@ -123,8 +124,7 @@ static void sum_task(void *context, int64_t task, int worker)
 }
 
 /* Rows one by one for tables, so that zeros between listed rows need not be there. */
-static void norm_task(void *context, int64_t task, int worker)
-{
+static void norm_task(void *context, int64_t task, int worker) {
     const work *w = context;
     const opt_block *b = &w->o->blocks[task];
     const opt_param *p = &w->o->state[b->param].p;
@@ -135,32 +135,32 @@ static void norm_task(void *context, int64_t task, int worker)
     if (g && g->is_rows && !w->o->state[b->param].sum) {
         int64_t from, to;
         const real *values;
-        for (int64_t k = first_row(&g->rows, b->begin / g->rows.width); k < g->rows.n && row_part(&g->rows, k, b, &from, &to, &values); k++)
+        for (int64_t k = first_row(&g->rows, b->begin / g->rows.width);
+             k < g->rows.n && row_part(&g->rows, k, b, &from, &to, &values); k++)
             sum += kern.sum_squares(to - from, values);
     } else if (g) {
         const real *x = raw_gradient(w, b, scratch);
         int64_t width = p->is_table && p->row_width > 0 ? p->row_width : b->count;
-        for (int64_t at = 0; at < b->count; at += width) sum += kern.sum_squares(b->count - at < width ? b->count - at : width, x + at);
+        for (int64_t at = 0; at < b->count; at += width)
+            sum += kern.sum_squares(b->count - at < width ? b->count - at : width, x + at);
     }
     w->o->partial[task] = sum;
 }
 
-static void average_block(const opt_scalars *s, const opt_state *state, const opt_block *b)
-{
+static void average_block(const opt_scalars *s, const opt_state *state, const opt_block *b) {
     real *average = state->average + b->begin;
     const real *p = state->p.value + b->begin;
     for (int64_t i = 0; i < b->count; i++) average[i] = s->average * average[i] + (1 - s->average) * p[i];
 }
 
-static void update_task(void *context, int64_t task, int worker)
-{
+static void update_task(void *context, int64_t task, int worker) {
     const work *w = context;
     const opt_block *b = &w->o->blocks[task];
     opt_state *s = &w->o->state[b->param];
     int64_t at = b->begin;
     (void)worker;
     if (s->lazy) return;
-    if (!w->final || !w->g[b->param]) {   /* Keras averages after every micro-batch */
+    if (!w->final || !w->g[b->param]) { /* Keras averages after every micro-batch */
         if (s->average) average_block(&w->s, s, b);
         return;
     }
@@ -173,15 +173,14 @@ static void update_task(void *context, int64_t task, int worker)
 
 /* ---- the step ---- */
 
-static double clip_factor(double limit, double norm)
-{
+static double clip_factor(double limit, double norm) {
     if (isnan(norm)) return norm;
     return norm > limit ? limit / norm : 1;
 }
 
-/* Sets the clip factor of every parameter. Keras: one factor for all under global_clipnorm, and NaN for all if that norm is not finite. */
-static void clip(work *w, pool *crew)
-{
+/* Sets the clip factor of every parameter. Keras: one factor for all under global_clipnorm, and NaN for all if that
+ * norm is not finite. */
+static void clip(work *w, pool *crew) {
     opt *o = w->o;
     for (int i = 0; i < o->n; i++) o->state[i].clip = 1;
     if (o->o.clip_norm == 0 && o->o.clip_global_norm == 0) return;
@@ -201,8 +200,7 @@ static void clip(work *w, pool *crew)
 }
 
 /* Lazy tables: the listed rows only; every row where the factor is not a number, since that spoils zeros too. */
-static void step_lazy(work *w, pool *crew)
-{
+static void step_lazy(work *w, pool *crew) {
     opt *o = w->o;
     for (int i = 0; i < o->n; i++) {
         opt_state *s = &o->state[i];
@@ -222,10 +220,9 @@ static void step_lazy(work *w, pool *crew)
     }
 }
 
-bool opt_step(opt *o, const param_grad *const *g, double learning_rate, pool *crew)
-{
+bool opt_step(opt *o, const param_grad *const *g, double learning_rate, pool *crew) {
     work w = {.o = o, .g = g, .s = opt_scalars_at(o, o->iterations, learning_rate)};
-    pool *few = o->total >= OPT_SERIAL ? crew : NULL;   /* small models stay on this thread */
+    pool *few = o->total >= OPT_SERIAL ? crew : NULL; /* small models stay on this thread */
     if (o->rescan) opt_lazy_rescan(o);
     if (o->o.accumulate > 1) opt_run(few, o->n_blocks, sum_task, &w);
     o->micro++;
