@@ -242,28 +242,28 @@ static souk_status open_file(table_reader *r, bool record, souk_error *err) {
 }
 
 static souk_status next_file(table_reader *r, souk_error *err) {
-    source_close(r->src);
-    r->src = NULL;
-    if (++r->at >= r->n_paths) {
+    if (++r->at >= r->n_paths) { /* standard input stays open: reader_restart replays it */
         r->done = true;
         return SOUK_OK;
     }
+    source_close(r->src);
+    r->src = NULL;
     return open_file(r, false, err);
 }
 
 souk_status reader_restart(table_reader *r, souk_error *err) {
-    bool replay = r->src && strcmp(r->paths[0], "-") == 0;
+    bool replay = strcmp(r->paths[0], "-") == 0;
     r->n_read = r->n_kept = 0;
     r->done = false;
     reject_abandon(&r->rejects);
     TRY(reject_open(&r->rejects, r->o.reject_path, err));
+    r->at = 0;
     if (replay) {
         source_replay(r->src);
         return begin_file(r, err);
     }
     source_close(r->src);
     r->src = NULL;
-    r->at = 0;
     return open_file(r, false, err);
 }
 
