@@ -212,6 +212,7 @@ static void test_rules(void **state)
         souk_status status = parse_header(bad[i].header, bad[i].data, false, &err);
         if (status == SOUK_OK || !strstr(err.message, bad[i].says)) print_message("%s: \"%s\"\n", bad[i].header, err.message);
         assert_true(status == SOUK_CORRUPT || status == SOUK_UNSUPPORTED);
+        assert_int_equal(err.code, status);
         assert_non_null(strstr(err.message, bad[i].says));
     }
     assert_int_equal(parse_header(T("[]", "F32", "[0,4]"), 4, false, NULL), SOUK_OK);

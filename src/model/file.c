@@ -243,11 +243,10 @@ static souk_status read_metadata(model_file *f, const json_value *v, souk_error 
 static souk_status read_header(model_file *f, size_t header, souk_error *err)
 {
     const char *text = (const char *)f->bytes + FILE_PREFIX;
-    souk_status status = json_parse(&f->header, text, header, 4, err);
-    if (status != SOUK_OK) {
-        err_prefix(err, "%s: the header", f->name);
-        return status == SOUK_NOMEM ? status : SOUK_CORRUPT;
-    }
+    souk_error inner = {0};
+    souk_status status = json_parse(&f->header, text, header, 4, &inner);
+    if (status == SOUK_NOMEM) return err_nomem(err, "reading a model file");
+    if (status != SOUK_OK) return err_set(err, SOUK_CORRUPT, "%s: the header: %s" DAMAGED, f->name, inner.message);
     const json_value *root = json_root(f->header);
     size_t entries = json_length(root);
     if (entries > FILE_TENSORS_MAX + 1) return err_set(err, SOUK_CORRUPT, "%s: %zu tensors; at most 65536 are allowed", f->name, entries);
