@@ -115,7 +115,7 @@ static void test_formats(void **state) {
 
 static void test_inspect_doctor_help(void **state) {
     (void)state;
-    static const char *const *const commands[] = {(const char *const[]){"souk", "inspect", "m.souk", NULL},
+    const char *const *const commands[] = {(const char *const[]){"souk", "inspect", "m.souk", NULL},
                                                   (const char *const[]){"souk", "inspect", "m.souk", "--json", NULL},
                                                   (const char *const[]){"souk", "doctor", NULL},
                                                   (const char *const[]){"souk", "help", NULL},

@@ -1,5 +1,6 @@
 /* kern_c - the kernels in plain C: what every other level must equal, and all that the double build has. The bodies are
  * shared; only the vector type differs, and the matrix product, which is written plainly here. */
+#define VEC_CALLS
 #include "simd/kern.h"
 #include "simd/vec_c.h"
 #include "simd/vec_math.h"
