@@ -487,8 +487,22 @@ done:
     return status;
 }
 
+typedef struct stored { const char *text; size_t n; } stored;
+static souk_status read_file(void *context, souk_error *err) {
+    const stored *s = context;
+    tok_word *t;
+    souk_status status = tok_word_from_json(&t, s->text, s->n, err);
+    tok_word_free(t);
+    return status;
+}
+
 static void survives_faults(void **state) {
     (void)state;
+    for (size_t k = 0; k < json_length(member("files")); k++) {
+        const json_value *json = json_get(json_index(member("files"), k), "json");
+        stored s = {json_string(json), json_string_len(json)};
+        fault_loop_alloc("tok_word_from_json", read_file, NULL, &s);
+    }
     fault_loop_alloc("tok_word", whole_life, NULL, NULL);
 }
 

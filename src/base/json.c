@@ -23,10 +23,20 @@
 struct json_doc { json_t *root; };
 
 static _Thread_local bool allocation_failed;
+/* jansson's lexer appends to its text buffer without looking whether it grew, and then reads beyond the end of what is
+ * there, or asserts. So the first allocation that fails during a parse is met from a reserve as large as that buffer can
+ * get, and the input ends there (next_byte): the lexer never wants another byte, and everything later checks. */
+static _Thread_local void *reserve;
+static _Thread_local size_t reserve_size;
 
 static void *noting_alloc(size_t n) {
     void *p = mem_plain_alloc(n);
-    if (!p) allocation_failed = true;
+    if (p) return p;
+    allocation_failed = true;
+    if (n > reserve_size) return NULL;
+    p = reserve;
+    reserve = NULL;
+    reserve_size = 0;
     return p;
 }
 
@@ -88,6 +98,16 @@ static souk_status parse_error(const json_error_t *e, souk_error *err) {
                   n ? text : "unreadable");
 }
 
+typedef struct source { const char *at, *end; } source;
+
+/* One byte at a time, so that nothing is read ahead of a failed allocation. */
+static size_t next_byte(void *buffer, size_t n, void *context) {
+    source *s = context;
+    if (n == 0 || s->at == s->end || allocation_failed) return 0;
+    *(char *)buffer = *s->at++;
+    return 1;
+}
+
 souk_status json_parse(json_doc **out, const char *text, size_t n, int max_depth, souk_error *err) {
     static int once;
     thread_once(&once, set_allocator);
@@ -97,7 +117,16 @@ souk_status json_parse(json_doc **out, const char *text, size_t n, int max_depth
     if (!d) return err_nomem(err, "reading JSON");
     json_error_t e = {0};
     allocation_failed = false;
-    d->root = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    source from = {text, text + n};
+    if (!size_mul(n + 32, 2, &reserve_size) || !(reserve = mem_plain_alloc(reserve_size))) {
+        reserve_size = 0;
+        mem_free(d);
+        return err_nomem(err, "reading JSON");
+    }
+    d->root = json_load_callback(next_byte, &from, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    mem_plain_free(reserve);
+    reserve = NULL;
+    reserve_size = 0;
     if (d->root && !allocation_failed) {
         *out = d;
         return SOUK_OK;
