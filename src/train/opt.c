@@ -72,8 +72,9 @@ static bool new_lazy(opt *o, opt_state *s) {
     s->stale = arena_array(&o->arena, rows, sizeof *s->stale);
     s->stale_from = arena_array(&o->arena, rows, sizeof *s->stale_from);
     if (!o->history) o->history = arena_array(&o->arena, OPT_HISTORY, sizeof *o->history);
+    if (!o->alpha) o->alpha = arena_array(&o->arena, OPT_HISTORY, sizeof *o->alpha);
     o->rescan = true;
-    return s->last && s->stale && s->stale_from && o->history;
+    return s->last && s->stale && s->stale_from && o->history && o->alpha;
 }
 
 static bool new_state(opt *o, const opt_param *p, opt_state *s) {
@@ -167,17 +168,6 @@ opt_scalars opt_scalars_at(const opt *o, int64_t step, double learning_rate) {
     return s;
 }
 
-/* Duchi, Hazan & Singer 2011. Keras has epsilon inside the root, PyTorch outside. */
-static void apply_adagrad(int64_t n, real *p, const real *g, real *v, real lr, real eps, bool eps_inside, real decay) {
-    for (int64_t i = 0; i < n; i++) {
-        real x = p[i] - decay * p[i], a = v[i] + g[i] * g[i];
-        v[i] = a;
-        real root = (real)(sizeof(real) == sizeof(float) ? sqrtf((float)(eps_inside ? a + eps : a))
-                                                         : sqrt((double)(eps_inside ? a + eps : a)));
-        p[i] = x - lr * g[i] / (eps_inside ? root : root + eps);
-    }
-}
-
 void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real *p, const real *g, real *m, real *v,
                real *average) {
     const opt_options *a = &o->o;
@@ -193,10 +183,9 @@ void opt_apply(const opt *o, const opt_scalars *s, bool decays, int64_t n, real 
         break;
     case OPT_RMSPROP: kern.rmsprop(n, p, g, v, m, a->rho, s->rate, eps, (real)a->momentum, keras, decay); break;
     case OPT_SGD: kern.sgd(n, p, g, m, s->rate, (real)a->momentum, a->nesterov, !keras, decay); break;
-    case OPT_ADAGRAD: apply_adagrad(n, p, g, v, s->rate, eps, keras, decay); break;
+    case OPT_ADAGRAD: kern.adagrad(n, p, g, v, s->rate, eps, keras, decay); break;
     }
-    if (average)
-        for (int64_t i = 0; i < n; i++) average[i] = s->average * average[i] + (1 - s->average) * p[i];
+    if (average) kern.average(n, p, average, s->average);
 }
 
 typedef struct flushed {
@@ -239,6 +228,7 @@ void opt_set_counter(opt *o, int i, int64_t v) {
     }
     o->iterations = v;
     o->first_kept = v;
+    o->rough = v;
     o->rescan = o->history != NULL;
 }
 

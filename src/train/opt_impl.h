@@ -56,10 +56,12 @@ struct opt {
     opt_slot_entry *slots;
     int n_slots;
     int64_t iterations, micro;
-    opt_scalars *history; /* [OPT_HISTORY] of steps first_kept … iterations-1, by step modulo OPT_HISTORY; NULL: nothing
-                             is lazy */
+    /* of steps first_kept … iterations - 1, the first at 0; NULL: nothing is lazy */
+    opt_scalars *history; /* [OPT_HISTORY] */
+    real *alpha;          /* [OPT_HISTORY] their rates once more, side by side */
     int64_t first_kept;
-    bool rescan; /* state was restored: find out which lazy rows are untouched */
+    int64_t rough; /* the last step whose rate grew faster than a first moment shrinks */
+    bool rescan;   /* state was restored: find out which lazy rows are untouched */
     double last_norm;
 };
 

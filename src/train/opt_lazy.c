@@ -6,8 +6,8 @@
  * Rows that never had a gradient do not move at all unless there is decay or EMA, and are skipped. After OPT_HISTORY
  * steps all rows are brought up to date.
  *
- * Once a whole row of parameters has stopped moving, and the step size cannot grow faster than the first moment
- * shrinks, it will not move again before its next gradient: from there only the moments are replayed.
+ * Once parameters have stopped moving under Adam, and the step size cannot grow faster than the first moment shrinks,
+ * they will not move again before their next gradient: from there only the moments are replayed (kern.adam_idle).
  *
  * Invariant: last[r] is the number of steps that row r has been through; one task owns a row. */
 #include <assert.h>
@@ -56,12 +56,19 @@ void opt_lazy_rescan(opt *o) {
 /* Steps from … to-1 of row r with a gradient of zeros. */
 static void replay(const opt *o, const opt_state *s, int64_t r, int64_t from, int64_t to) {
     static const real zeros[256];
-    int64_t width = s->p.row_width, at = r * width;
-    assert(to - from <= OPT_HISTORY);
+    int64_t width = s->p.row_width, at = r * width, steps = to - from, rest = o->rough > from ? o->rough - from : 0;
+    const opt_scalars *history = o->history + (from - o->first_kept);
+    bool adam = o->o.kind == OPT_ADAM || o->o.kind == OPT_ADAMW;
+    assert(from >= o->first_kept && steps <= OPT_HISTORY);
+    if (adam && o->o.rule == OPT_RULE_KERAS && !s->decays && !s->average) {
+        kern.adam_idle(width, s->p.value + at, s->m + at, s->v + at, o->o.beta1, o->o.beta2,
+                       o->alpha + (from - o->first_kept), steps, rest, (real)o->o.epsilon);
+        return;
+    }
     for (int64_t part = 0; part < width; part += 256) {
         int64_t n = width - part < 256 ? width - part : 256, x = at + part;
-        for (int64_t t = from; t < to; t++)
-            opt_apply(o, &o->history[t % OPT_HISTORY], s->decays, n, s->p.value + x, zeros, s->m ? s->m + x : NULL,
+        for (int64_t t = 0; t < steps; t++)
+            opt_apply(o, &history[t], s->decays, n, s->p.value + x, zeros, s->m ? s->m + x : NULL,
                       s->v ? s->v + x : NULL, s->average ? s->average + x : NULL);
     }
 }

@@ -147,12 +147,6 @@ static void norm_task(void *context, int64_t task, int worker) {
     w->o->partial[task] = sum;
 }
 
-static void average_block(const opt_scalars *s, const opt_state *state, const opt_block *b) {
-    real *average = state->average + b->begin;
-    const real *p = state->p.value + b->begin;
-    for (int64_t i = 0; i < b->count; i++) average[i] = s->average * average[i] + (1 - s->average) * p[i];
-}
-
 static void update_task(void *context, int64_t task, int worker) {
     const work *w = context;
     const opt_block *b = &w->o->blocks[task];
@@ -161,7 +155,7 @@ static void update_task(void *context, int64_t task, int worker) {
     (void)worker;
     if (s->lazy) return;
     if (!w->final || !w->g[b->param]) { /* Keras averages after every micro-batch */
-        if (s->average) average_block(&w->s, s, b);
+        if (s->average) kern.average(b->count, s->p.value + at, s->average + at, w->s.average);
         return;
     }
     real scratch[OPT_BLOCK];
@@ -220,6 +214,15 @@ static void step_lazy(work *w, pool *crew) {
     }
 }
 
+/* Adam's step for a row without gradient changes by b1 / sqrt(b2) times the growth of alpha, and by a few roundings. */
+static void keep_scalars(opt *o, const opt_scalars *s) {
+    int64_t at = o->iterations - o->first_kept;
+    double growth = at > 0 ? (double)s->rate / (double)o->alpha[at - 1] : INFINITY;
+    if (!(growth * o->o.beta1 < .999 * sqrt(o->o.beta2))) o->rough = o->iterations;
+    o->history[at] = *s;
+    o->alpha[at] = s->rate;
+}
+
 bool opt_step(opt *o, const param_grad *const *g, double learning_rate, pool *crew) {
     work w = {.o = o, .g = g, .s = opt_scalars_at(o, o->iterations, learning_rate)};
     pool *few = o->total >= OPT_SERIAL ? crew : NULL; /* small models stay on this thread */
@@ -232,7 +235,7 @@ bool opt_step(opt *o, const param_grad *const *g, double learning_rate, pool *cr
     if (!w.final) return false;
     if (o->history) {
         if (o->iterations - o->first_kept == OPT_HISTORY) opt_flush(o, crew);
-        o->history[o->iterations % OPT_HISTORY] = w.s;
+        keep_scalars(o, &w.s);
         step_lazy(&w, crew);
     }
     o->micro = 0;

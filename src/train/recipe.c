@@ -276,7 +276,7 @@ static souk_status refit(work *w, souk_error *err) {
              "--no-refit keeps the judged fit)",
              (long long)w->train->n, (long long)epochs);
     train_result ignored = {0};
-    souk_status status = run_fit(w, "refit", ".refit.ckpt", w->train, NULL, &ignored, err);
+    souk_status status = run_fit(w, "refit", recipe_checkpoint[1], w->train, NULL, &ignored, err);
     train_result_clear(&ignored);
     return status;
 }
@@ -288,9 +288,8 @@ static souk_status save(work *w, souk_error *err) {
     if (!out) return SOUK_OK;
     TRY(model_save(w->model, out, err));
     TRY(recipe_log_file(out, &w->result->history, err));
-    static const char *const extension[] = {".ckpt", ".refit.ckpt"};
-    for (int i = 0; i < 2; i++) {
-        char *path = mem_printf("%s%s", out, extension[i]);
+    for (int i = 0; i < RECIPE_CHECKPOINTS; i++) {
+        char *path = mem_printf("%s%s", out, recipe_checkpoint[i]);
         if (!path) return err_nomem(err, "removing the checkpoint");
         souk_status status = fs_remove(path, err);
         mem_free(path);
@@ -335,10 +334,7 @@ static souk_status record_metrics(work *w, bool refitted, souk_error *err) {
 
 static souk_status run(work *w, souk_error *err) {
     char fingerprint[17];
-    if (w->o->out) {
-        fs_sweep(w->o->out);
-        TRY(recipe_check_out(w->o->out, err));
-    }
+    if (w->o->out) TRY(recipe_prepare_out(w->o->out, err));
     TRY(read_all(w, err));
     TRY(choose(w, err));
     TRY(split_rows(w, err));
@@ -349,7 +345,7 @@ static souk_status run(work *w, souk_error *err) {
     TRY(make_model(w, fingerprint, err));
     recipe_log_split(w->o, &w->split, w->valid ? w->valid->n : 0, w->test_table ? w->test_table->n : w->split.n_test);
     log_sizing(w);
-    TRY(run_fit(w, "train", ".ckpt", w->train, w->valid, &w->result->history, err));
+    TRY(run_fit(w, "train", recipe_checkpoint[0], w->train, w->valid, &w->result->history, err));
     TRY(judge_model(w, err));
     bool again = w->chosen && !w->o->no_refit && (w->split.n_valid || w->split.n_test);
     if (again) TRY(refit(w, err));

@@ -62,8 +62,17 @@ souk_status recipe_apply_sets(spec **s, const char *const *sets, souk_error *err
     return SOUK_OK;
 }
 
-souk_status recipe_check_out(const char *out, souk_error *err) {
+const char *const recipe_checkpoint[RECIPE_CHECKPOINTS] = {".ckpt", ".refit.ckpt"};
+
+souk_status recipe_prepare_out(const char *out, souk_error *err) {
     fs_writer *w = NULL;
+    fs_sweep(out);
+    for (int i = 0; i < RECIPE_CHECKPOINTS; i++) {
+        char *path = mem_printf("%s%s", out, recipe_checkpoint[i]);
+        if (!path) return err_nomem(err, "opening the model file");
+        fs_sweep(path);
+        mem_free(path);
+    }
     TRY(fs_create(&w, out, err));
     fs_abandon(w);
     return SOUK_OK;

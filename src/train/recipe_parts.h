@@ -12,8 +12,12 @@ void recipe_table_options(table_options *out, const souk_table_options *o);
 souk_status recipe_forced_types(const spec *s, const char *target, const char ***types, souk_error *err);
 souk_status recipe_apply_sets(spec **s, const char *const *sets, souk_error *err);
 souk_status recipe_copy_spec(const spec *s, spec **out, souk_error *err);
-/* A folder that is not there or not writable is found before training, not after it. */
-souk_status recipe_check_out(const char *out, souk_error *err);
+/* Extensions of the checkpoints: of the judged fit and of the refit. */
+enum { RECIPE_CHECKPOINTS = 2 };
+extern const char *const recipe_checkpoint[RECIPE_CHECKPOINTS];
+/* Before training, not after it: temporaries of killed runs are swept away, and a folder that is not there or not
+ * writable is found. */
+souk_status recipe_prepare_out(const char *out, souk_error *err);
 /* What a checkpoint must agree on besides spec and seed. Caller mem_free's; NULL: out of memory. */
 char *recipe_fingerprint(const table *t, const table *valid, const souk_train_options *o, const char *phase);
 /* Fills d->weight from a column of the table that d was encoded from. Negative, missing or infinite weights are
