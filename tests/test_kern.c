@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "simd/gemm.h"
 #include "simd/rnn.h"
@@ -83,6 +84,24 @@ CASE(rmsprop) {
 CASE(sgd) {
     x->t->sgd(x->n, x->b[0], x->b[1], x->seed & 1 ? x->b[2] : NULL, (real)1e-2, x->seed & 1 ? (real)0.9 : 0, x->seed & 2, x->seed & 4, (real)1e-3);
 }
+CASE(adagrad) {
+    positive(x, 2);
+    x->t->adagrad(x->n, x->b[0], x->b[1], x->b[2], (real)1e-2, (real)1e-7, x->seed & 1, x->seed & 2 ? (real)1e-3 : 0);
+}
+CASE(average) { x->t->average(x->n, x->b[0], x->b[1], (real)0.99); }
+/* Against plain C like the others, and against as many single steps. */
+CASE(adam_idle) {
+    enum { STEPS = 300 };
+    real alpha[STEPS], zeros[MOST] = {0}, *twin = x->extra;
+    const size_t bytes = (size_t)x->n * sizeof(real);
+    const int64_t rest = (int64_t)(x->seed % 50);
+    positive(x, 2);
+    for (int t = 0; t < STEPS; t++) alpha[t] = (real)(t < rest ? 1e-3 * (t % 7) : 1e-2);
+    for (int i = 0; i < 3; i++) memcpy(twin + i * x->n, x->b[i], bytes);
+    x->t->adam_idle(x->n, x->b[0], x->b[1], x->b[2], 0.9, 0.999, alpha, STEPS, rest, (real)1e-7);
+    for (int t = 0; t < STEPS; t++) x->t->adam(x->n, twin, zeros, twin + x->n, twin + 2 * x->n, 0.9, 0.999, alpha[t], (real)1e-7, 0);
+    for (int i = 0; i < 3; i++) assert_memory_equal(twin + i * x->n, x->b[i], bytes);
+}
 
 /* The product itself has test_gemm.c; here its four slots work together. */
 CASE(gemm) {
@@ -156,7 +175,7 @@ static const kern_case cases[] = {
 #define C(name) {#name, case_##name}
     C(add), C(sub), C(mul), C(mul_add), C(axpy), C(scale), C(fill), C(sum), C(dot), C(sum_squares), C(max), C(act), C(act_grad), C(exp), C(log),
     C(erf), C(sin), C(cos), C(pow), C(softmax), C(log_sum_exp), C(layer_norm), C(layer_norm_grad), C(dropout), C(adam), C(adam_torch),
-    C(rmsprop), C(sgd), C(tok_classify), C(sum_rows), C(csv_masks), C(gemm),
+    C(rmsprop), C(sgd), C(adagrad), C(average), C(adam_idle), C(tok_classify), C(sum_rows), C(csv_masks), C(gemm),
     {"gemm_scratch", case_gemm}, {"gemm_packed_size", case_gemm}, {"gemm_pack", case_gemm},
     {"lstm_pack", case_lstm}, {"lstm_pack_t", case_lstm}, {"lstm_forward", case_lstm}, {"lstm_backward", case_lstm},
 #undef C

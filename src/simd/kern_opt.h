@@ -65,3 +65,44 @@ static void kern_sgd(int64_t n, real *p, const real *g, real *mom, real lr, real
              if (nesterov) u = vf_fma(vmu, u, vg);
              STORE(p, vf_fma(outer, u, vp));)
 }
+
+static void kern_adagrad(int64_t n, real *p, const real *g, real *v, real lr, real eps, bool eps_inside, real decay)
+{
+    const vf vl = vf_set1(lr), ve = vf_set1(eps), vw = vf_set1(decay);
+    KERN_FOR(n, vf vg = LOAD(g); vf vp = LOAD(p); vf vv = LOAD(v);
+             vp = vf_fnma(vw, vp, vp);
+             vv = vf_fma(vg, vg, vv);
+             STORE(v, vv);
+             vf root = eps_inside ? vf_sqrt(vf_add(vv, ve)) : vf_add(vf_sqrt(vv), ve);
+             STORE(p, vf_sub(vp, vf_div(vf_mul(vg, vl), root)));)
+}
+
+static void kern_average(int64_t n, const real *p, real *mean, real keep)
+{
+    const vf vk = vf_set1(keep), rest = vf_set1(1 - keep);
+    KERN_FOR(n, STORE(mean, vf_fma(vk, LOAD(mean), vf_mul(rest, LOAD(p))));)
+}
+
+/* kern_adam's own operations, even for NaNs, until the elements rest. They are finite then, and with g = 0 the differences
+ * g - m and g*g - v are -m and -v. */
+static void kern_adam_idle(int64_t n, real *p, real *m, real *v, double b1, double b2, const real *alpha, int64_t steps,
+                           int64_t rest_from, real eps)
+{
+    const vf c1 = vf_set1((real)(1 - b1)), c2 = vf_set1((real)(1 - b2)), ve = vf_set1(eps), vg = vf_zero();
+    KERN_FOR(n, vf vp = LOAD(p); vf vm_ = LOAD(m); vf vv = LOAD(v); int64_t t = 0;
+             for (bool moves = true; moves && t < steps; t++) {
+                 vm_ = vf_fma(vf_sub(vg, vm_), c1, vm_);
+                 vv = vf_fma(vf_fms(vg, vg, vv), c2, vv);
+                 vp = vf_fnma(vg, vp, vp);   /* as with decay 0: infinity becomes NaN, -0 becomes 0 */
+                 vf next = vf_sub(vp, vf_div(vf_mul(vm_, vf_set1(alpha[t])), vf_add(vf_sqrt(vv), ve)));
+                 moves = t < rest_from || vm_any(vm_ne(next, vp));
+                 vp = next;
+             }
+             for (; t < steps; t++) {
+                 vm_ = vf_fnma(vm_, c1, vm_);
+                 vv = vf_fnma(vv, c2, vv);
+             }
+             STORE(p, vp);
+             STORE(m, vm_);
+             STORE(v, vv);)
+}
