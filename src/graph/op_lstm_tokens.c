@@ -110,14 +110,14 @@ static void find_starts(const op_run *r, const dims *d, const info *f)
 
 static size_t bit_words(const dims *d) { return (size_t)((d->V + 63) / 64); }
 
-/* Distinct tokens in ascending order, by a set of V bits; the number of a token is the count of bits below it. */
+/* Distinct tokens in ascending order, by a set of V bits; `number` of a token is filled, and read, for those in the set only. */
 static void number_tokens(const op_run *r, const dims *d, const info *f)
 {
     const int32_t *ids = r->in[IN_IDS];
     int32_t *index = r->aux[AUX_INDEX], n = 0;
     const size_t words = bit_words(d);
     uint64_t *bits = r->scratch;
-    int32_t *below = (int32_t *)(bits + words);
+    int32_t *number = (int32_t *)(bits + words);
     memset(bits, 0, words * sizeof *bits);
     if (f->count[1] > 0) bits[0] = 1;
     for (int64_t row = 0; row < d->B; row++)
@@ -125,17 +125,15 @@ static void number_tokens(const op_run *r, const dims *d, const info *f)
             const int32_t id = ids[row * d->T + time_of(r, d, s)];
             bits[id >> 6] |= (uint64_t)1 << (id & 63);
         }
-    for (size_t w = 0; w < words; w++) {
-        below[w] = n;
-        for (uint64_t b = bits[w]; b != 0; b &= b - 1) f->ids[n++] = (int32_t)(w * 64) + __builtin_ctzll(b);
-    }
+    for (size_t w = 0; w < words; w++)
+        for (uint64_t b = bits[w]; b != 0; b &= b - 1) {
+            const int32_t id = (int32_t)(w * 64) + __builtin_ctzll(b);
+            number[id] = n;
+            f->ids[n++] = id;
+        }
     f->count[0] = n;
     for (int64_t row = 0; row < d->B; row++)
-        for (int64_t s = f->start[row]; s < d->T; s++) {
-            const int32_t id = ids[row * d->T + time_of(r, d, s)];
-            const uint64_t lower = bits[id >> 6] & (((uint64_t)1 << (id & 63)) - 1);
-            index[row * d->T + s] = below[id >> 6] + (int32_t)__builtin_popcountll(lower);
-        }
+        for (int64_t s = f->start[row]; s < d->T; s++) index[row * d->T + s] = number[ids[row * d->T + time_of(r, d, s)]];
 }
 
 /* Entries by token: counting sort, so that rows and steps ascend within a token. */
@@ -161,7 +159,7 @@ static void list_entries(const op_run *r, const dims *d, const info *f)
 static size_t prepare_scratch(const graph *g, const node *n)
 {
     const dims d = dims_at(g, n);
-    return bit_words(&d) * (sizeof(uint64_t) + sizeof(int32_t));
+    return bit_words(&d) * (sizeof(uint64_t) + 64 * sizeof(int32_t));
 }
 
 static void tokens_prepare(const op_run *r, int64_t lo, int64_t hi)
