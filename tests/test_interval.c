@@ -1,4 +1,5 @@
-/* interval: percentiles as numpy's, same bits on 1, 2, 3 and 7 threads, coverage of a mean's interval, undefined replicates. */
+/* interval: percentiles as numpy's, same bits on 1, 2, 3 and 7 threads, coverage of a mean's interval, undefined
+ * replicates. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,10 +16,12 @@
 
 enum { N = 200 };
 
-typedef struct mean_job { int64_t n; const double *x; } mean_job;
+typedef struct mean_job {
+    int64_t n;
+    const double *x;
+} mean_job;
 
-static void mean_under(void *context, const double *w, int worker, double *values)
-{
+static void mean_under(void *context, const double *w, int worker, double *values) {
     const mean_job *j = context;
     (void)worker;
     double sum = 0, weight = 0;
@@ -30,7 +33,7 @@ static void mean_under(void *context, const double *w, int worker, double *value
     values[1] = weight;
 }
 
-static void test_percentile(void **state)   /* numpy.percentile([1, 2, 4, 8], [0, 2.5, 50, 97.5, 100]) */
+static void test_percentile(void **state) /* numpy.percentile([1, 2, 4, 8], [0, 2.5, 50, 97.5, 100]) */
 {
     (void)state;
     const double x[4] = {1, 2, 4, 8}, q[5] = {0, .025, .5, .975, 1}, want[5] = {1, 1.075, 3, 7.7, 8};
@@ -39,8 +42,7 @@ static void test_percentile(void **state)   /* numpy.percentile([1, 2, 4, 8], [0
 }
 
 /* Each replicate draws n rows in all; of a mean, the interval is near mean ± 1.96 s / sqrt(n). */
-static void test_mean(void **state)
-{
+static void test_mean(void **state) {
     (void)state;
     double x[N], low[2], high[2], mean = 0, variance = 0;
     for (int i = 0; i < N; i++) mean += (x[i] = rng_normal((rng_key){3, RNG_USER, 0}, (uint64_t)i)) / N;
@@ -52,7 +54,8 @@ static void test_mean(void **state)
     assert_true(low[1] == N && high[1] == N);
 }
 
-static void test_coverage(void **state)   /* 400 data sets of 50 exponential values, true mean 1; theory for this n: about .925 */
+static void test_coverage(
+    void **state) /* 400 data sets of 50 exponential values, true mean 1; theory for this n: about .925 */
 {
     (void)state;
     enum { SETS = 400, ROWS = 50 };
@@ -61,7 +64,8 @@ static void test_coverage(void **state)   /* 400 data sets of 50 exponential val
         double x[ROWS], low[2], high[2];
         for (int i = 0; i < ROWS; i++) x[i] = -log(1 - rng_uniform((rng_key){5, RNG_USER, (uint32_t)s}, (uint64_t)i));
         mean_job j = {ROWS, x};
-        assert_int_equal(interval_bootstrap(ROWS, NULL, 400, (uint64_t)s, 2, mean_under, &j, NULL, low, high, NULL), SOUK_OK);
+        assert_int_equal(interval_bootstrap(ROWS, NULL, 400, (uint64_t)s, 2, mean_under, &j, NULL, low, high, NULL),
+                         SOUK_OK);
         covered += low[0] <= 1 && 1 <= high[0];
     }
     print_message("the 95 %% interval of a mean of 50 exponential values holds it %d times in %d\n", covered, SETS);
@@ -69,8 +73,7 @@ static void test_coverage(void **state)   /* 400 data sets of 50 exponential val
 }
 
 /* The whole metric set, every task, on 1, 2, 3 and 7 threads. */
-static void test_same_bits(void **state)
-{
+static void test_same_bits(void **state) {
     (void)state;
     static double y[N], p[N * 3], w[N];
     const int threads[] = {1, 2, 3, 7};
@@ -98,8 +101,7 @@ static void test_same_bits(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
-static void test_other_seed(void **state)
-{
+static void test_other_seed(void **state) {
     (void)state;
     double x[N], a[2], b[2], c[2];
     for (int i = 0; i < N; i++) x[i] = i;
@@ -109,17 +111,16 @@ static void test_other_seed(void **state)
     assert_true(a[0] != b[0]);
 }
 
-/* One positive row in 200: it is absent from about 37 % of the replicates, so the AUC has an interval; with most undefined it has none. */
-static void sometimes(void *context, const double *w, int worker, double *values)
-{
+/* One positive row in 200: it is absent from about 37 % of the replicates, so the AUC has an interval; with most
+ * undefined it has none. */
+static void sometimes(void *context, const double *w, int worker, double *values) {
     const mean_job *j = context;
     (void)worker;
     values[0] = w[0] > 0 ? 1 : NAN;
     values[1] = w[0] > 1 ? (double)j->n : NAN;
 }
 
-static void test_undefined(void **state)
-{
+static void test_undefined(void **state) {
     (void)state;
     double low[2], high[2];
     mean_job j = {N, NULL};
@@ -129,15 +130,10 @@ static void test_undefined(void **state)
     assert_int_equal(interval_bootstrap(0, NULL, 10, 1, 2, sometimes, &j, NULL, low, high, NULL), SOUK_USAGE);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_percentile),
-        cmocka_unit_test(test_mean),
-        cmocka_unit_test(test_coverage),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_other_seed),
-        cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_percentile), cmocka_unit_test(test_mean),       cmocka_unit_test(test_coverage),
+        cmocka_unit_test(test_same_bits),  cmocka_unit_test(test_other_seed), cmocka_unit_test(test_undefined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

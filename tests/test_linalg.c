@@ -13,8 +13,7 @@
 
 enum { M_MAX = 128, N_MAX = 32 };
 
-static void check(int64_t m, int64_t n, const double *a, double tolerance)
-{
+static void check(int64_t m, int64_t n, const double *a, double tolerance) {
     static double q[M_MAX * N_MAX], r[N_MAX * N_MAX];
     souk_error err = {0};
     assert_int_equal(linalg_qr(m, n, a, q, r, &err), SOUK_OK);
@@ -36,8 +35,7 @@ static void check(int64_t m, int64_t n, const double *a, double tolerance)
     }
 }
 
-static void test_random(void **state)
-{
+static void test_random(void **state) {
     (void)state;
     static double a[M_MAX * N_MAX];
     const int64_t shapes[][2] = {{1, 1}, {2, 1}, {3, 3}, {7, 5}, {32, 32}, {128, 32}};
@@ -48,12 +46,11 @@ static void test_random(void **state)
     }
 }
 
-static void test_special(void **state)
-{
+static void test_special(void **state) {
     (void)state;
     const double zeros[6] = {0};
     check(3, 2, zeros, 0);
-    const double repeated[6] = {1, 1, 2, 2, 3, 3};   /* rank 1 */
+    const double repeated[6] = {1, 1, 2, 2, 3, 3}; /* rank 1 */
     check(3, 2, repeated, 1e-14);
     const double large[4] = {1e300, 1e300, -1e300, 1e300};
     check(2, 2, large, 1e286);
@@ -61,7 +58,7 @@ static void test_special(void **state)
     check(2, 2, tiny, 1e-313);
 }
 
-static void test_known(void **state)   /* first column (3, 4): R = [5 2.2; 0 .4] by hand */
+static void test_known(void **state) /* first column (3, 4): R = [5 2.2; 0 .4] by hand */
 {
     (void)state;
     const double a[4] = {3, 1, 4, 2};
@@ -74,8 +71,7 @@ static void test_known(void **state)   /* first column (3, 4): R = [5 2.2; 0 .4]
     }
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
     double a[2] = {1, NAN}, q[2];
     souk_error err = {0};
@@ -84,8 +80,7 @@ static void test_refusals(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),
         cmocka_unit_test(test_special),

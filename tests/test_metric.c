@@ -1,5 +1,5 @@
-/* metric: equal to scikit-learn to 1e-9 on every case of ref/metrics.json (ties, weights, zero weights, edges), the undefined
- * values, invariance to the order of rows, the names in docs/metrics.md, and bad input to metric_all. */
+/* metric: equal to scikit-learn to 1e-9 on every case of ref/metrics.json (ties, weights, zero weights, edges), the
+ * undefined values, invariance to the order of rows, the names in docs/metrics.md, and bad input to metric_all. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -25,14 +25,12 @@ typedef struct sample {
     int32_t class[ROWS], guess[ROWS];
 } sample;
 
-static int64_t read_numbers(const json_value *array, double *out)
-{
+static int64_t read_numbers(const json_value *array, double *out) {
     for (size_t i = 0; i < json_length(array); i++) assert_true(json_number(json_index(array, i), &out[i]));
     return (int64_t)json_length(array);
 }
 
-static void read_sample(const json_value *v, sample *s)
-{
+static void read_sample(const json_value *v, sample *s) {
     const char *task = json_string(json_get(v, "task"));
     s->name = json_string(json_get(v, "name"));
     s->task = strcmp(task, "binary") == 0 ? TASK_BINARY : strcmp(task, "classes") == 0 ? TASK_CLASSES : TASK_NUMBER;
@@ -51,10 +49,14 @@ static void read_sample(const json_value *v, sample *s)
 }
 
 /* The value of a name by its own function; the other averages have "_macro" and the like behind them. */
-static double single(const sample *s, const confusion *t, const char *name)
-{
-    static const struct { const char *suffix; average_kind kind; } averages[] = {
-        {"_binary", AVERAGE_BINARY}, {"_macro", AVERAGE_MACRO}, {"_weighted", AVERAGE_WEIGHTED}, {"_micro", AVERAGE_MICRO}};
+static double single(const sample *s, const confusion *t, const char *name) {
+    static const struct {
+        const char *suffix;
+        average_kind kind;
+    } averages[] = {{"_binary", AVERAGE_BINARY},
+                    {"_macro", AVERAGE_MACRO},
+                    {"_weighted", AVERAGE_WEIGHTED},
+                    {"_micro", AVERAGE_MICRO}};
     for (int i = 0; i < 4; i++) {
         const char *at = strstr(name, averages[i].suffix);
         if (!at) continue;
@@ -68,9 +70,12 @@ static double single(const sample *s, const confusion *t, const char *name)
     if (IS("balanced_accuracy")) return metric_balanced_accuracy(t);
     if (IS("mcc")) return metric_mcc(t);
     if (IS("roc_auc")) {
-        return binary ? metric_roc_auc(s->n, s->y, s->p, s->w, NULL) : metric_roc_auc_ovr(s->n, s->k, s->class, s->p, s->w, NULL);
+        return binary ? metric_roc_auc(s->n, s->y, s->p, s->w, NULL)
+                      : metric_roc_auc_ovr(s->n, s->k, s->class, s->p, s->w, NULL);
     }
-    if (IS("log_loss")) return binary ? metric_log_loss(s->n, s->y, s->p, s->w) : metric_log_loss_classes(s->n, s->k, s->class, s->p, s->w);
+    if (IS("log_loss"))
+        return binary ? metric_log_loss(s->n, s->y, s->p, s->w)
+                      : metric_log_loss_classes(s->n, s->k, s->class, s->p, s->w);
     if (IS("pr_auc")) return metric_pr_auc(s->n, s->y, s->p, s->w, NULL);
     if (IS("brier")) return metric_brier(s->n, s->y, s->p, s->w);
     if (IS("ece")) return metric_ece(s->n, s->y, s->p, s->w, 15, false);
@@ -85,8 +90,7 @@ static double single(const sample *s, const confusion *t, const char *name)
 }
 
 /* metric_all's name for a reference value, or NULL: precision is the binary or the macro one. */
-static const char *set_name(const sample *s, const char *name)
-{
+static const char *set_name(const sample *s, const char *name) {
     const char *suffix = s->task == TASK_BINARY ? "_binary" : "_macro";
     static char plain[32];
     size_t n = strlen(name), m = strlen(suffix);
@@ -95,13 +99,15 @@ static const char *set_name(const sample *s, const char *name)
         plain[n - m] = 0;
         return plain;
     }
-    return strstr(name, "_macro") || strstr(name, "_weighted") || strstr(name, "_micro") || strstr(name, "_binary") || strstr(name, "equal_mass") ? NULL : name;
+    return strstr(name, "_macro") || strstr(name, "_weighted") || strstr(name, "_micro") || strstr(name, "_binary") ||
+                   strstr(name, "equal_mass")
+               ? NULL
+               : name;
 }
 
 static bool close_to(double a, double b) { return fabs(a - b) <= 1e-9 * fmax(1, fabs(b)); }
 
-static int check_sample(const json_value *v)
-{
+static int check_sample(const json_value *v) {
     static sample s;
     int compared = 0;
     read_sample(v, &s);
@@ -116,7 +122,8 @@ static int check_sample(const json_value *v)
     while (json_next(json_get(v, "want"), &it, &name, &value)) {
         double want;
         assert_true(json_number(value, &want));
-        bool only_all = s.task == TASK_CLASSES && (strcmp(name, "pr_auc") == 0 || strcmp(name, "brier") == 0 || strcmp(name, "ece") == 0);
+        bool only_all = s.task == TASK_CLASSES &&
+                        (strcmp(name, "pr_auc") == 0 || strcmp(name, "brier") == 0 || strcmp(name, "ece") == 0);
         if (!only_all) {
             double got = single(&s, &t, name);
             if (!close_to(got, want)) fail_msg("%s: %s is %.17g, not %.17g", s.name, name, got, want);
@@ -126,7 +133,8 @@ static int check_sample(const json_value *v)
         if (!in_set) continue;
         const metric_value *m = metric_find(&all, in_set);
         assert_non_null(m);
-        if (!close_to(m->value, want)) fail_msg("%s: metric_all's %s is %.17g, not %.17g", s.name, name, m->value, want);
+        if (!close_to(m->value, want))
+            fail_msg("%s: metric_all's %s is %.17g, not %.17g", s.name, name, m->value, want);
         assert_true(isnan(m->low) && isnan(m->high));
         compared++;
     }
@@ -135,8 +143,7 @@ static int check_sample(const json_value *v)
     return compared;
 }
 
-static void test_reference(void **state)
-{
+static void test_reference(void **state) {
     (void)state;
     char *text;
     size_t n;
@@ -151,8 +158,7 @@ static void test_reference(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
-static void test_undefined(void **state)
-{
+static void test_undefined(void **state) {
     (void)state;
     const double ones[3] = {1, 1, 1}, zeros[3] = {0, 0, 0}, p[3] = {.2, .7, .7};
     souk_error err = {0};
@@ -176,9 +182,9 @@ static void test_undefined(void **state)
     assert_int_equal(confusion_new(&t, 2, 2, (int32_t[]){0, 2}, (int32_t[]){0, 0}, NULL, &err), SOUK_INPUT);
 }
 
-/* Rows in another order: the same areas to the last bit where weights are whole, since groups hold sums of small integers. */
-static void test_order(void **state)
-{
+/* Rows in another order: the same areas to the last bit where weights are whole, since groups hold sums of small
+ * integers. */
+static void test_order(void **state) {
     (void)state;
     double y[ROWS], p[ROWS], y2[ROWS], p2[ROWS];
     for (int i = 0; i < ROWS; i++) {
@@ -192,8 +198,7 @@ static void test_order(void **state)
 }
 
 /* A weight of 2 is a row that stands twice. */
-static void test_weight_is_repetition(void **state)
-{
+static void test_weight_is_repetition(void **state) {
     (void)state;
     const double y[4] = {1, 0, 1, 0}, p[4] = {.8, .8, .4, .1}, w[4] = {2, 1, 1, 3};
     const double y2[7] = {1, 1, 0, 1, 0, 0, 0}, p2[7] = {.8, .8, .8, .4, .1, .1, .1};
@@ -206,9 +211,9 @@ static void test_weight_is_repetition(void **state)
     metric_set_clear(&b);
 }
 
-/* Above two million cells the areas come from one ranking at a time and have no interval: same value as metric_roc_auc_ovr. */
-static void test_many_classes(void **state)
-{
+/* Above two million cells the areas come from one ranking at a time and have no interval: same value as
+ * metric_roc_auc_ovr. */
+static void test_many_classes(void **state) {
     (void)state;
     enum { N = 2100, K = 1000 };
     double *y = mem_array(N, sizeof *y), *p = mem_array((size_t)N * K, sizeof *p);
@@ -231,10 +236,10 @@ static void test_many_classes(void **state)
     assert_int_equal(mem_live(), 0);
 }
 
-static void test_bad_input(void **state)
-{
+static void test_bad_input(void **state) {
     (void)state;
-    const double y[2] = {0, 1}, half[2] = {0, .5}, p[2] = {.1, .9}, over[2] = {.1, 1.5}, zero[2] = {0, 0}, negative[2] = {1, -1};
+    const double y[2] = {0, 1}, half[2] = {0, .5}, p[2] = {.1, .9}, over[2] = {.1, 1.5}, zero[2] = {0, 0},
+                 negative[2] = {1, -1};
     metric_set a;
     souk_error err = {0};
     assert_int_equal(metric_all(&a, TASK_BINARY, 0, 2, y, p, NULL, .5, 0, 1, NULL, &err), SOUK_INPUT);
@@ -253,7 +258,7 @@ static void test_bad_input(void **state)
     assert_null(metric_find(&a, "accuracy"));
 }
 
-static void test_documented(void **state)   /* every name has its section in docs/metrics.md */
+static void test_documented(void **state) /* every name has its section in docs/metrics.md */
 {
     (void)state;
     char *text;
@@ -273,8 +278,7 @@ static void test_documented(void **state)   /* every name has its section in doc
     mem_free(text);
 }
 
-static souk_status run_all(void *context, souk_error *err)
-{
+static souk_status run_all(void *context, souk_error *err) {
     (void)context;
     const double y[3] = {0, 1, 2}, p[9] = {.5, .3, .2, .2, .6, .2, .4, .3, .3};
     metric_set a;
@@ -283,23 +287,17 @@ static souk_status run_all(void *context, souk_error *err)
     return status;
 }
 
-static void test_faults(void **state)
-{
+static void test_faults(void **state) {
     (void)state;
     fault_loop_alloc("metric_all", run_all, NULL, NULL);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_undefined),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_weight_is_repetition),
-        cmocka_unit_test(test_many_classes),
-        cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_documented),
-        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_reference),    cmocka_unit_test(test_undefined),
+        cmocka_unit_test(test_order),        cmocka_unit_test(test_weight_is_repetition),
+        cmocka_unit_test(test_many_classes), cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_documented),   cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,24 +12,49 @@
 #include "fault.h"
 #include "model/yaml.h"
 
-static yaml_tree *parse(const char *text)
-{
+static yaml_tree *parse(const char *text) {
     yaml_tree *t;
     souk_error err = {0};
     if (yaml_parse(&t, text, strlen(text), "f.yaml", &err) != SOUK_OK) fail_msg("%s: %s", text, err.message);
     return t;
 }
 
-static void test_scalars(void **state)
-{
+static void test_scalars(void **state) {
     (void)state;
-    static const struct { const char *text; yaml_kind kind; double number; } cases[] = {
-        {"", YAML_NULL, 0}, {"~", YAML_NULL, 0}, {"null", YAML_NULL, 0}, {"true", YAML_BOOL, 1}, {"False", YAML_BOOL, 0},
-        {"no", YAML_TEXT, 0}, {"Yes", YAML_TEXT, 0}, {"on", YAML_TEXT, 0}, {"1:30", YAML_TEXT, 0}, {"1_000", YAML_TEXT, 0}, {"nan", YAML_TEXT, 0},
-        {"12", YAML_INT, 12}, {"-7", YAML_INT, -7}, {"+3", YAML_INT, 3}, {"0o17", YAML_INT, 15}, {"0xfF", YAML_INT, 255}, {"010", YAML_INT, 10},
-        {"0x", YAML_TEXT, 0}, {"0o8", YAML_TEXT, 0}, {"99999999999999999999", YAML_REAL, 1e20}, {"1.5", YAML_REAL, 1.5}, {"1e3", YAML_REAL, 1000},
-        {".5", YAML_REAL, .5}, {"5.", YAML_REAL, 5}, {"-.inf", YAML_REAL, -INFINITY}, {"2024-05-01", YAML_TEXT, 0}, {"'12'", YAML_TEXT, 0},
-        {"\"true\"", YAML_TEXT, 0}, {"<OOV>", YAML_TEXT, 0},
+    static const struct {
+        const char *text;
+        yaml_kind kind;
+        double number;
+    } cases[] = {
+        {"", YAML_NULL, 0},
+        {"~", YAML_NULL, 0},
+        {"null", YAML_NULL, 0},
+        {"true", YAML_BOOL, 1},
+        {"False", YAML_BOOL, 0},
+        {"no", YAML_TEXT, 0},
+        {"Yes", YAML_TEXT, 0},
+        {"on", YAML_TEXT, 0},
+        {"1:30", YAML_TEXT, 0},
+        {"1_000", YAML_TEXT, 0},
+        {"nan", YAML_TEXT, 0},
+        {"12", YAML_INT, 12},
+        {"-7", YAML_INT, -7},
+        {"+3", YAML_INT, 3},
+        {"0o17", YAML_INT, 15},
+        {"0xfF", YAML_INT, 255},
+        {"010", YAML_INT, 10},
+        {"0x", YAML_TEXT, 0},
+        {"0o8", YAML_TEXT, 0},
+        {"99999999999999999999", YAML_REAL, 1e20},
+        {"1.5", YAML_REAL, 1.5},
+        {"1e3", YAML_REAL, 1000},
+        {".5", YAML_REAL, .5},
+        {"5.", YAML_REAL, 5},
+        {"-.inf", YAML_REAL, -INFINITY},
+        {"2024-05-01", YAML_TEXT, 0},
+        {"'12'", YAML_TEXT, 0},
+        {"\"true\"", YAML_TEXT, 0},
+        {"<OOV>", YAML_TEXT, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[64];
@@ -43,10 +68,10 @@ static void test_scalars(void **state)
     }
 }
 
-static void test_tree(void **state)
-{
+static void test_tree(void **state) {
     (void)state;
-    yaml_tree *t = parse("\xef\xbb\xbf# comment\na: {b: [1, two], 'c d': null}\nlist:\n  - x: 1\n    y: 2\n  -\n\xc3\xa9t\xc3\xa9: q\n");
+    yaml_tree *t = parse(
+        "\xef\xbb\xbf# comment\na: {b: [1, two], 'c d': null}\nlist:\n  - x: 1\n    y: 2\n  -\n\xc3\xa9t\xc3\xa9: q\n");
     const yaml_value *root = yaml_root(t), *b = yaml_get(yaml_get(root, "a"), "b"), *list = yaml_get(root, "list");
     assert_int_equal(root->n, 3);
     assert_int_equal(b->kind, YAML_LIST);
@@ -66,10 +91,10 @@ static void test_tree(void **state)
     yaml_tree_free(t);
 }
 
-static void test_json(void **state)
-{
+static void test_json(void **state) {
     (void)state;
-    yaml_tree *t = parse("{\"a\":1,\"b\":[true,null,-2.5e-3],\n\t\"c\":{\"d\":\"\\u4e2d\\ud83d\\ude00\\\\ud83d\\\"\\/\\n\"}}");
+    yaml_tree *t =
+        parse("{\"a\":1,\"b\":[true,null,-2.5e-3],\n\t\"c\":{\"d\":\"\\u4e2d\\ud83d\\ude00\\\\ud83d\\\"\\/\\n\"}}");
     const yaml_value *root = yaml_root(t);
     assert_int_equal(yaml_get(root, "a")->i, 1);
     assert_true(yaml_get(root, "b")->entry[2].value->d == -2.5e-3);
@@ -77,8 +102,7 @@ static void test_json(void **state)
     yaml_tree_free(t);
 }
 
-static void refuse(const char *text, size_t n, const char *says)
-{
+static void refuse(const char *text, size_t n, const char *says) {
     yaml_tree *t;
     souk_error err = {0};
     souk_status status = yaml_parse(&t, text, n, "f.yaml", &err);
@@ -87,10 +111,11 @@ static void refuse(const char *text, size_t n, const char *says)
     if (!strstr(err.message, says)) fail_msg("%.60s: \"%s\" does not say \"%s\"", text, err.message, says);
 }
 
-static void test_refusals(void **state)
-{
+static void test_refusals(void **state) {
     (void)state;
-    static const struct { const char *text, *says; } cases[] = {
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
         {"a: &x 1\n", "f.yaml:1:4: anchors"},
         {"a: &x {b: 1}\n", "f.yaml:1:4: anchors"},
         {"a: !!str 1\n", "f.yaml:1:4: anchors (&name) and tags"},
@@ -110,21 +135,25 @@ static void test_refusals(void **state)
         {"ok: 1\nb: \xc3\xa9\xff\n", "f.yaml:2:5: not valid UTF-8"},
         {"a: @x\n", "cannot start any token"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) refuse(cases[i].text, strlen(cases[i].text), cases[i].says);
-    refuse("\xff\xfe" "a\0:\0", 6, "not valid UTF-8");   /* UTF-16 */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        refuse(cases[i].text, strlen(cases[i].text), cases[i].says);
+    refuse("\xff\xfe"
+           "a\0:\0",
+           6, "not valid UTF-8"); /* UTF-16 */
     assert_int_equal(mem_live(), 0);
 }
 
-static void test_limits(void **state)
-{
+static void test_limits(void **state) {
     (void)state;
     buf b;
     for (int depth = YAML_MAX_DEPTH; depth <= YAML_MAX_DEPTH + 1; depth++) {
         buf_init(&b, 0);
         for (int i = 0; i < depth; i++) buf_char(&b, '[');
         for (int i = 0; i < depth; i++) buf_char(&b, ']');
-        if (depth == YAML_MAX_DEPTH) yaml_tree_free(parse(b.data));
-        else refuse(b.data, b.len, "nested more than 32 deep");
+        if (depth == YAML_MAX_DEPTH)
+            yaml_tree_free(parse(b.data));
+        else
+            refuse(b.data, b.len, "nested more than 32 deep");
         buf_clear(&b);
     }
     buf_init(&b, 0);
@@ -141,8 +170,7 @@ static void test_limits(void **state)
     buf_clear(&b);
 }
 
-static void test_put(void **state)
-{
+static void test_put(void **state) {
     (void)state;
     souk_error err = {0};
     yaml_tree *t = parse("a: {b: 1}\n");
@@ -159,8 +187,7 @@ static void test_put(void **state)
     yaml_tree_free(NULL);
 }
 
-static souk_status load(void *context, souk_error *err)
-{
+static souk_status load(void *context, souk_error *err) {
     yaml_tree *t;
     (void)context;
     const char *text = "{\"a\": [1, 2, 3, 4, 5, {\"b\": \"\\ud83d\\ude00\"}], \"c\": null}";
@@ -169,21 +196,15 @@ static souk_status load(void *context, souk_error *err)
     return status;
 }
 
-static void test_faults(void **state)
-{
+static void test_faults(void **state) {
     (void)state;
     fault_loop_alloc("yaml_parse", load, NULL, NULL);
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars),
-        cmocka_unit_test(test_tree),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_put),
+        cmocka_unit_test(test_scalars),  cmocka_unit_test(test_tree),   cmocka_unit_test(test_json),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_limits), cmocka_unit_test(test_put),
         cmocka_unit_test(test_faults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

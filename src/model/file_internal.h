@@ -1,15 +1,16 @@
-/* file_internal - what the reader (file.c), the writer (file_write.c) and the list of foreign formats (file_magic.c) share. */
+/* file_internal - what the reader (file.c), the writer (file_write.c) and the list of foreign formats (file_magic.c)
+ * share. */
 #ifndef SOUK_MODEL_FILE_INTERNAL_H
 #define SOUK_MODEL_FILE_INTERNAL_H
 
 #include "model/file.h"
 
 enum {
-    FILE_HEADER_MAX = 100000000,   /* bytes; the reference implementation's limit */
+    FILE_HEADER_MAX = 100000000, /* bytes; the reference implementation's limit */
     FILE_TENSORS_MAX = 65536,
     FILE_NAME_MAX = 4096,
-    FILE_PREFIX = 8,               /* u64, little-endian: length of the header */
-    FILE_HEX = 64,                 /* digits of the checksum */
+    FILE_PREFIX = 8, /* u64, little-endian: length of the header */
+    FILE_HEX = 64,   /* digits of the checksum */
     FILE_VERSION = 1
 };
 #define FILE_METADATA "__metadata__"
@@ -17,7 +18,9 @@ enum {
 #define FILE_KEY_VERSION "souk_version"
 
 /* BLAKE2b-256 of a sequence of bytes, as 64 lower-case hex digits and a NUL. */
-typedef struct file_hash { _Alignas(64) unsigned char state[384]; } file_hash;
+typedef struct file_hash {
+    _Alignas(64) unsigned char state[384];
+} file_hash;
 void file_hash_begin(file_hash *h);
 void file_hash_add(file_hash *h, const void *bytes, size_t n);
 void file_hash_end(file_hash *h, char hex[FILE_HEX + 1]);

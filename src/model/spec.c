@@ -1,10 +1,12 @@
 /* spec - the model file from text to a checked structure: features, combiner, trainer.
  *
- * The tree comes from yaml.c, scalar keys are read by spec_keys.c from the rows of keys.def, encoders by spec_layers.c. What is left to
- * this file is what no row can say: defaults that depend on a type, sections inside sections, and checks across keys. Words are
- * Ludwig's where it has them (ludwig-ai/ludwig, "Configuration") and Keras' for text, layers, losses and optimisers.
+ * The tree comes from yaml.c, scalar keys are read by spec_keys.c from the rows of keys.def, encoders by spec_layers.c.
+ * What is left to this file is what no row can say: defaults that depend on a type, sections inside sections, and
+ * checks across keys. Words are Ludwig's where it has them (ludwig-ai/ludwig, "Configuration") and Keras' for text,
+ * layers, losses and optimisers.
  *
- * Invariant: a spec that was returned has at least one input and one output, distinct names, and every number in its range. */
+ * Invariant: a spec that was returned has at least one input and one output, distinct names, and every number in its
+ * range. */
 #include "model/spec.h"
 
 #include <string.h>
@@ -14,14 +16,13 @@
 
 /* ---- features ---- */
 
-static souk_status nested(const spec_reader *r, const char *where, const char *key, const char **out)
-{
+static souk_status nested(const spec_reader *r, const char *where, const char *key, const char **out) {
     *out = arena_printf(r->arena, "%s.%s", where, key);
     return *out ? SOUK_OK : err_nomem(r->err, "reading the model file");
 }
 
-static souk_status read_preprocessing(const spec_reader *r, const yaml_value *v, const char *where, bool target, feature_config *f)
-{
+static souk_status read_preprocessing(const spec_reader *r, const yaml_value *v, const char *where, bool target,
+                                      feature_config *f) {
     const char *path, *inner, *type = feature_type_name(f->type);
     TRY(nested(r, where, "preprocessing", &path));
     TRY(spec_read_rows(r, v, SECTION_PREPROCESSING, type, path, f));
@@ -29,7 +30,8 @@ static souk_status read_preprocessing(const spec_reader *r, const yaml_value *v,
         return yaml_fault(r->err, v->origin, v->line, v->column, "%s: fill_with_mean is for number inputs", path);
     }
     if (target && (f->missing == MISSING_FILL_CONST || f->missing == MISSING_OWN_CATEGORY)) {
-        return yaml_fault(r->err, v->origin, v->line, v->column, "%s: a missing target cannot be filled in: use drop_row or error", path);
+        return yaml_fault(r->err, v->origin, v->line, v->column,
+                          "%s: a missing target cannot be filled in: use drop_row or error", path);
     }
     if (f->type != FEATURE_TEXT && f->type != FEATURE_SEQUENCE) return SOUK_OK;
     const yaml_value *tokenizer = yaml_get(v, "tokenizer");
@@ -38,13 +40,14 @@ static souk_status read_preprocessing(const spec_reader *r, const yaml_value *v,
     TRY(nested(r, path, "tokenizer", &inner));
     TRY(spec_select(r, tokenizer, SECTION_TOKENIZER, inner, 0, &value, &word));
     TRY(spec_read_rows(r, tokenizer, SECTION_TOKENIZER, type, inner, &f->tokenizer));
-    if (!*f->tokenizer.split) return yaml_fault(r->err, tokenizer->origin, tokenizer->line, tokenizer->column, "%s.split: it cannot be empty (char_level: true cuts into characters)", inner);
+    if (!*f->tokenizer.split)
+        return yaml_fault(r->err, tokenizer->origin, tokenizer->line, tokenizer->column,
+                          "%s.split: it cannot be empty (char_level: true cuts into characters)", inner);
     TRY(nested(r, path, "pad_sequences", &inner));
     return spec_read_rows(r, yaml_get(v, "pad_sequences"), SECTION_PAD, NULL, inner, &f->pad);
 }
 
-static souk_status read_input(const spec_reader *r, const yaml_value *v, const char *where, input_config *in)
-{
+static souk_status read_input(const spec_reader *r, const yaml_value *v, const char *where, input_config *in) {
     int type;
     const char *word, *path;
     TRY(spec_select(r, v, SECTION_INPUT, where, -1, &type, &word));
@@ -55,14 +58,15 @@ static souk_status read_input(const spec_reader *r, const yaml_value *v, const c
     return spec_read_encoder(r, yaml_get(v, "encoder"), path, in);
 }
 
-output_config spec_output_default(feature_type type)
-{
+output_config spec_output_default(feature_type type) {
     loss_kind loss = type == FEATURE_BINARY ? LOSS_SIGMOID_BCE : type == FEATURE_CATEGORY ? LOSS_SOFTMAX_CE : LOSS_MSE;
-    return (output_config){.feature = feature_config_default(type), .loss = {.kind = loss, .delta = 1, .gamma = 2, .alpha = -1}, .loss_weight = 1, .threshold = .5};
+    return (output_config){.feature = feature_config_default(type),
+                           .loss = {.kind = loss, .delta = 1, .gamma = 2, .alpha = -1},
+                           .loss_weight = 1,
+                           .threshold = .5};
 }
 
-static souk_status check_loss(const spec_reader *r, const yaml_value *v, const char *where, const output_config *out)
-{
+static souk_status check_loss(const spec_reader *r, const yaml_value *v, const char *where, const output_config *out) {
     loss_kind k = out->loss.kind;
     const char *fitting = NULL;
     switch (out->feature.type) {
@@ -73,16 +77,17 @@ static souk_status check_loss(const spec_reader *r, const yaml_value *v, const c
         if (k != LOSS_SOFTMAX_CE) fitting = "categorical_crossentropy";
         break;
     default:
-        if (k != LOSS_MSE && k != LOSS_MAE && k != LOSS_HUBER && k != LOSS_POISSON) fitting = "mse, mae, huber or poisson";
+        if (k != LOSS_MSE && k != LOSS_MAE && k != LOSS_HUBER && k != LOSS_POISSON)
+            fitting = "mse, mae, huber or poisson";
     }
     if (!fitting) return SOUK_OK;
     const yaml_value *loss = yaml_get(v, "loss");
-    return yaml_fault(r->err, loss->origin, loss->line, loss->column, "%s.loss: \"%s\" does not fit a %s output: use %s", where, loss->text,
+    return yaml_fault(r->err, loss->origin, loss->line, loss->column,
+                      "%s.loss: \"%s\" does not fit a %s output: use %s", where, loss->text,
                       feature_type_name(out->feature.type), fitting);
 }
 
-static souk_status read_class_weight(const spec_reader *r, const yaml_value *v, const char *where, output_config *out)
-{
+static souk_status read_class_weight(const spec_reader *r, const yaml_value *v, const char *where, output_config *out) {
     const char *path;
     if (!v || v->kind == YAML_NULL) return SOUK_OK;
     TRY(nested(r, where, "class_weight", &path));
@@ -96,8 +101,11 @@ static souk_status read_class_weight(const spec_reader *r, const yaml_value *v, 
         const yaml_value *w = v->entry[i].value;
         names[i] = arena_strdup(r->arena, v->entry[i].key);
         if (!names[i]) return err_nomem(r->err, "reading the model file");
-        if (w->kind != YAML_INT && w->kind != YAML_REAL) return spec_wrong_type(r, w, path, v->entry[i].key, yaml_kind_name(YAML_REAL));
-        if (!spec_in_range("at least 0", w->d)) return yaml_fault(r->err, w->origin, w->line, w->column, "%s.%s: %s is out of range: at least 0", path, names[i], w->text);
+        if (w->kind != YAML_INT && w->kind != YAML_REAL)
+            return spec_wrong_type(r, w, path, v->entry[i].key, yaml_kind_name(YAML_REAL));
+        if (!spec_in_range("at least 0", w->d))
+            return yaml_fault(r->err, w->origin, w->line, w->column, "%s.%s: %s is out of range: at least 0", path,
+                              names[i], w->text);
         weights[i] = w->d;
     }
     out->class_name = names;
@@ -106,8 +114,7 @@ static souk_status read_class_weight(const spec_reader *r, const yaml_value *v, 
     return SOUK_OK;
 }
 
-static souk_status read_output(const spec_reader *r, const yaml_value *v, const char *where, output_config *out)
-{
+static souk_status read_output(const spec_reader *r, const yaml_value *v, const char *where, output_config *out) {
     int type;
     const char *word;
     TRY(spec_select(r, v, SECTION_OUTPUT, where, -1, &type, &word));
@@ -120,37 +127,41 @@ static souk_status read_output(const spec_reader *r, const yaml_value *v, const 
 
 /* ---- lists of features ---- */
 
-static souk_status list_of(const spec_reader *r, const yaml_value *root, const char *key, const yaml_value **list)
-{
+static souk_status list_of(const spec_reader *r, const yaml_value *root, const char *key, const yaml_value **list) {
     *list = yaml_get(root, key);
     if (!*list || (*list)->kind == YAML_NULL || ((*list)->kind == YAML_LIST && (*list)->n == 0)) {
-        return yaml_fault(r->err, root->origin, root->line, root->column, "%s is missing: list at least one column there", key);
+        return yaml_fault(r->err, root->origin, root->line, root->column,
+                          "%s is missing: list at least one column there", key);
     }
     return (*list)->kind == YAML_LIST ? SOUK_OK : spec_wrong_type(r, *list, key, "", yaml_kind_name(YAML_LIST));
 }
 
-static const char *name_of(const spec *s, int i) { return i < s->n_inputs ? s->inputs[i].feature.name : s->outputs[i - s->n_inputs].feature.name; }
+static const char *name_of(const spec *s, int i) {
+    return i < s->n_inputs ? s->inputs[i].feature.name : s->outputs[i - s->n_inputs].feature.name;
+}
 
-static souk_status check_names(const spec_reader *r, const spec *s, const yaml_value *inputs, const yaml_value *outputs)
-{
+static souk_status check_names(const spec_reader *r, const spec *s, const yaml_value *inputs,
+                               const yaml_value *outputs) {
     for (int i = 0; i < s->n_inputs + s->n_outputs; i++) {
         const yaml_value *v = i < s->n_inputs ? inputs->entry[i].value : outputs->entry[i - s->n_inputs].value;
         if (!*name_of(s, i)) return yaml_fault(r->err, v->origin, v->line, v->column, "a feature's name is empty");
         for (int k = 0; k < i; k++) {
             if (strcmp(name_of(s, i), name_of(s, k)) != 0) continue;
-            return yaml_fault(r->err, v->origin, v->line, v->column, k < s->n_inputs && i >= s->n_inputs ? "column \"%.100s\" is both an input and an output"
-                              : "column \"%.100s\" is listed for the second time", name_of(s, i));
+            return yaml_fault(r->err, v->origin, v->line, v->column,
+                              k < s->n_inputs && i >= s->n_inputs ? "column \"%.100s\" is both an input and an output"
+                                                                  : "column \"%.100s\" is listed for the second time",
+                              name_of(s, i));
         }
     }
     return SOUK_OK;
 }
 
-static souk_status read_features(const spec_reader *r, const yaml_value *root, spec *s)
-{
+static souk_status read_features(const spec_reader *r, const yaml_value *root, spec *s) {
     const yaml_value *inputs, *outputs;
     TRY(list_of(r, root, "input_features", &inputs));
     TRY(list_of(r, root, "output_features", &outputs));
-    if (inputs->n + outputs->n > 10000) return yaml_fault(r->err, inputs->origin, inputs->line, inputs->column, "more than 10,000 features");
+    if (inputs->n + outputs->n > 10000)
+        return yaml_fault(r->err, inputs->origin, inputs->line, inputs->column, "more than 10,000 features");
     s->inputs = arena_array(r->arena, inputs->n, sizeof *s->inputs);
     s->outputs = arena_array(r->arena, outputs->n, sizeof *s->outputs);
     if (!s->inputs || !s->outputs) return err_nomem(r->err, "reading the model file");
@@ -159,7 +170,8 @@ static souk_status read_features(const spec_reader *r, const yaml_value *root, s
         size_t k = in ? i : i - inputs->n;
         const char *where = arena_printf(r->arena, "%s[%zu]", in ? "input_features" : "output_features", k);
         if (!where) return err_nomem(r->err, "reading the model file");
-        TRY(in ? read_input(r, inputs->entry[k].value, where, &s->inputs[k]) : read_output(r, outputs->entry[k].value, where, &s->outputs[k]));
+        TRY(in ? read_input(r, inputs->entry[k].value, where, &s->inputs[k])
+               : read_output(r, outputs->entry[k].value, where, &s->outputs[k]));
     }
     s->n_inputs = (int)inputs->n;
     s->n_outputs = (int)outputs->n;
@@ -168,8 +180,7 @@ static souk_status read_features(const spec_reader *r, const yaml_value *root, s
 
 /* ---- the trainer ---- */
 
-trainer_config spec_trainer_default(void)
-{
+trainer_config spec_trainer_default(void) {
     return (trainer_config){
         .epochs = 10,
         .batch_size = 32,
@@ -185,26 +196,26 @@ trainer_config spec_trainer_default(void)
 }
 
 /* The rule decides the defaults, so it is read before the rest. */
-static souk_status read_optimizer(const spec_reader *r, const yaml_value *v, opt_options *out)
-{
+static souk_status read_optimizer(const spec_reader *r, const yaml_value *v, opt_options *out) {
     const char *where = "trainer.optimizer", *word;
     int kind, rule = OPT_RULE_KERAS;
     TRY(spec_select(r, v, SECTION_OPTIMIZER, where, OPT_ADAM, &kind, &word));
     const yaml_value *given = yaml_get(v, "rule");
-    if (given && given->text) (void)spec_choice_value(spec_row_find(SECTION_OPTIMIZER, "rule", NULL)->choices, given->text, &rule);
+    if (given && given->text)
+        (void)spec_choice_value(spec_row_find(SECTION_OPTIMIZER, "rule", NULL)->choices, given->text, &rule);
     optimizer_args args = {.o = opt_options_default((opt_kind)kind, (opt_rule)rule)};
     args.o.ema_momentum = .99;
     TRY(spec_read_rows(r, v, SECTION_OPTIMIZER, word, where, &args));
     if (!args.use_ema) args.o.ema_momentum = 0;
     if ((args.o.clip_value > 0) + (args.o.clip_norm > 0) + (args.o.clip_global_norm > 0) > 1) {
-        return yaml_fault(r->err, v->origin, v->line, v->column, "%s: give one of clipvalue, clipnorm and global_clipnorm, not several", where);
+        return yaml_fault(r->err, v->origin, v->line, v->column,
+                          "%s: give one of clipvalue, clipnorm and global_clipnorm, not several", where);
     }
     *out = args.o;
     return SOUK_OK;
 }
 
-static souk_status read_schedule(const spec_reader *r, const yaml_value *v, sched_options *out)
-{
+static souk_status read_schedule(const spec_reader *r, const yaml_value *v, sched_options *out) {
     const char *where = "trainer.learning_rate_schedule", *word;
     int kind;
     TRY(spec_select(r, v, SECTION_SCHEDULE, where, SCHED_CONSTANT, &kind, &word));
@@ -212,8 +223,7 @@ static souk_status read_schedule(const spec_reader *r, const yaml_value *v, sche
     return spec_read_rows(r, v, SECTION_SCHEDULE, word, where, out);
 }
 
-static souk_status read_trainer(const spec_reader *r, const yaml_value *v, trainer_config *t)
-{
+static souk_status read_trainer(const spec_reader *r, const yaml_value *v, trainer_config *t) {
     *t = spec_trainer_default();
     TRY(spec_check_keys(r, v, SECTION_TRAINER, NULL, "trainer"));
     TRY(read_optimizer(r, yaml_get(v, "optimizer"), &t->optimizer));
@@ -230,10 +240,11 @@ static souk_status read_trainer(const spec_reader *r, const yaml_value *v, train
 
 /* ---- the whole ---- */
 
-static souk_status read_root(const spec_reader *r, const yaml_value *root, spec *s)
-{
+static souk_status read_root(const spec_reader *r, const yaml_value *root, spec *s) {
     if (root->kind != YAML_MAP) {
-        return yaml_fault(r->err, root->origin, root->line, root->column, "this is not a model file: it should begin with input_features (souk init DATA --target C writes one)");
+        return yaml_fault(
+            r->err, root->origin, root->line, root->column,
+            "this is not a model file: it should begin with input_features (souk init DATA --target C writes one)");
     }
     TRY(spec_check_keys(r, root, SECTION_ROOT, NULL, ""));
     TRY(read_features(r, root, s));
@@ -241,15 +252,14 @@ static souk_status read_root(const spec_reader *r, const yaml_value *root, spec 
     return read_trainer(r, yaml_get(root, "trainer"), &s->trainer);
 }
 
-static spec *spec_new(void)
-{
+static spec *spec_new(void) {
     spec *s = mem_calloc(1, sizeof *s);
     if (s) arena_init(&s->arena);
     return s;
 }
 
-souk_status spec_parse(spec **out, const char *text, size_t n, const char *name, const char *const *sets, souk_error *err)
-{
+souk_status spec_parse(spec **out, const char *text, size_t n, const char *name, const char *const *sets,
+                       souk_error *err) {
     *out = NULL;
     yaml_tree *tree = NULL;
     spec *s = spec_new();
@@ -266,8 +276,7 @@ souk_status spec_parse(spec **out, const char *text, size_t n, const char *name,
     return SOUK_OK;
 }
 
-souk_status spec_read(spec **out, const char *path, const char *const *sets, souk_error *err)
-{
+souk_status spec_read(spec **out, const char *path, const char *const *sets, souk_error *err) {
     char *text;
     size_t n;
     *out = NULL;
@@ -277,8 +286,7 @@ souk_status spec_read(spec **out, const char *path, const char *const *sets, sou
     return status;
 }
 
-void spec_free(spec *s)
-{
+void spec_free(spec *s) {
     if (!s) return;
     arena_clear(&s->arena);
     mem_free(s);
@@ -286,22 +294,19 @@ void spec_free(spec *s)
 
 /* ---- the spec for a table without a model file ---- */
 
-static bool copy_text(arena *a, const char **text)
-{
+static bool copy_text(arena *a, const char **text) {
     if (!*text) return true;
     *text = arena_strdup(a, *text);
     return *text != NULL;
 }
 
-static bool copy_feature(arena *a, const feature_config *from, feature_config *to)
-{
+static bool copy_feature(arena *a, const feature_config *from, feature_config *to) {
     *to = *from;
-    return copy_text(a, &to->name) && copy_text(a, &to->positive) && copy_text(a, &to->tokenizer.filters) && copy_text(a, &to->tokenizer.split)
-        && copy_text(a, &to->tokenizer.oov_token);
+    return copy_text(a, &to->name) && copy_text(a, &to->positive) && copy_text(a, &to->tokenizer.filters) &&
+           copy_text(a, &to->tokenizer.split) && copy_text(a, &to->tokenizer.oov_token);
 }
 
-static bool default_encoder(arena *a, input_config *in)
-{
+static bool default_encoder(arena *a, input_config *in) {
     encoder_args args = spec_encoder_default(spec_encoder_for(in->feature.type));
     layer_config layers[SPEC_MAX_LAYERS];
     in->n_layers = spec_encoder_expand(&args, in->feature.type, layers);
@@ -312,18 +317,17 @@ static bool default_encoder(arena *a, input_config *in)
 }
 
 /* What Keras leaves open for text, the worked example closes: unknown words have an index, and rows one length. */
-static void default_text(feature_config *f)
-{
+static void default_text(feature_config *f) {
     if (f->type != FEATURE_TEXT) return;
     if (f->tokenizer.num_words == 0) f->tokenizer.num_words = 10000;
     if (!f->tokenizer.oov_token) f->tokenizer.oov_token = "<OOV>";
     if (f->pad.maxlen == 0) f->pad.maxlen = 100;
 }
 
-/* One text column alone is the worked example as it stands. Several columns get a hidden layer behind the join, without which their
- * effects could only add up. Early stopping decides the number of epochs, up to 30. */
-souk_status spec_default(spec **out, const feature_config *inputs, int n_inputs, const feature_config *output, souk_error *err)
-{
+/* One text column alone is the worked example as it stands. Several columns get a hidden layer behind the join, without
+ * which their effects could only add up. Early stopping decides the number of epochs, up to 30. */
+souk_status spec_default(spec **out, const feature_config *inputs, int n_inputs, const feature_config *output,
+                         souk_error *err) {
     *out = NULL;
     spec *s = spec_new();
     if (!s) return err_nomem(err, "choosing a model");

@@ -10,7 +10,7 @@ enum { SPEC_MAX_LAYERS = 64 };
 layer_config spec_layer_default(layer_type type);
 layer_type spec_layer_type(const layer_config *layer);
 encoder_args spec_encoder_default(encoder_type type);
-encoder_type spec_encoder_for(feature_type type);                     /* where a feature says nothing */
+encoder_type spec_encoder_for(feature_type type); /* where a feature says nothing */
 /* The layers that an encoder's word stands for, into layers [SPEC_MAX_LAYERS]; returns their number. */
 int spec_encoder_expand(const encoder_args *args, feature_type type, layer_config *layers);
 /* The other way: false when no word stands for exactly these layers. */

@@ -5,8 +5,8 @@
  *   embed            embedding, average over steps (fastText's classifier); for a category: embedding, flatten
  *   passthrough      nothing: a number or a binary goes to the combiner as it is
  *
- * Whether the list fits together is checked here as far as it can be without data: what reads a sequence must get one, and the last
- * layer must give one row of numbers. Sizes are the business of model.c. */
+ * Whether the list fits together is checked here as far as it can be without data: what reads a sequence must get one,
+ * and the last layer must give one row of numbers. Sizes are the business of model.c. */
 #include <string.h>
 
 #include "base/num.h"
@@ -14,7 +14,11 @@
 
 /* ---- types and defaults ---- */
 
-static const struct { layer_kind kind; rnn_kind rnn; bool average; } parts[] = {
+static const struct {
+    layer_kind kind;
+    rnn_kind rnn;
+    bool average;
+} parts[] = {
     [TYPE_EMBEDDING] = {LAYER_EMBEDDING, RNN_SIMPLE, false},
     [TYPE_DENSE] = {LAYER_DENSE, RNN_SIMPLE, false},
     [TYPE_SIMPLE_RNN] = {LAYER_RNN, RNN_SIMPLE, false},
@@ -34,12 +38,14 @@ static const struct { layer_kind kind; rnn_kind rnn; bool average; } parts[] = {
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 
-layer_config spec_layer_default(layer_type type)
-{
+layer_config spec_layer_default(layer_type type) {
     return (layer_config){
         .kind = parts[type].kind,
         .use_bias = true,
-        .rnn = {.kind = parts[type].rnn, .reset_after = true, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID},
+        .rnn = {.kind = parts[type].rnn,
+                .reset_after = true,
+                .activation = GEMM_TANH,
+                .recurrent_activation = GEMM_SIGMOID},
         .merge_mode = "concat",
         .conv = {.stride = 1, .dilation = 1, .padding = PAD_VALID},
         .pool = {.size = 2, .stride = 2, .padding = PAD_VALID, .average = parts[type].average},
@@ -48,34 +54,39 @@ layer_config spec_layer_default(layer_type type)
     };
 }
 
-layer_type spec_layer_type(const layer_config *layer)
-{
+layer_type spec_layer_type(const layer_config *layer) {
     for (int t = 0; t < PARTS; t++) {
         if (parts[t].kind != layer->kind) continue;
         bool same = layer->kind == LAYER_RNN ? parts[t].rnn == layer->rnn.kind
-                  : layer->kind == LAYER_POOL1D || layer->kind == LAYER_GLOBAL_POOL ? parts[t].average == layer->pool.average : true;
+                    : layer->kind == LAYER_POOL1D || layer->kind == LAYER_GLOBAL_POOL
+                        ? parts[t].average == layer->pool.average
+                        : true;
         if (same) return (layer_type)t;
     }
     return TYPE_DENSE;
 }
 
-encoder_args spec_encoder_default(encoder_type type)
-{
-    return (encoder_args){.type = type, .embedding_size = 16, .units = 32, .filters = 64, .kernel_size = 3, .reset_after = true,
+encoder_args spec_encoder_default(encoder_type type) {
+    return (encoder_args){.type = type,
+                          .embedding_size = 16,
+                          .units = 32,
+                          .filters = 64,
+                          .kernel_size = 3,
+                          .reset_after = true,
                           .activation = type == ENCODER_CNN ? GEMM_RELU : GEMM_TANH};
 }
 
-encoder_type spec_encoder_for(feature_type type)
-{
+encoder_type spec_encoder_for(feature_type type) {
     if (type == FEATURE_TEXT || type == FEATURE_SEQUENCE) return ENCODER_LSTM;
     return type == FEATURE_CATEGORY ? ENCODER_EMBED : ENCODER_PASSTHROUGH;
 }
 
 /* ---- words into layers, and back ---- */
 
-static layer_config recurrent_layer(const encoder_args *a)
-{
-    layer_config l = spec_layer_default(a->type == ENCODER_LSTM ? TYPE_LSTM : a->type == ENCODER_GRU ? TYPE_GRU : TYPE_SIMPLE_RNN);
+static layer_config recurrent_layer(const encoder_args *a) {
+    layer_config l = spec_layer_default(a->type == ENCODER_LSTM  ? TYPE_LSTM
+                                        : a->type == ENCODER_GRU ? TYPE_GRU
+                                                                 : TYPE_SIMPLE_RNN);
     l.units = l.rnn.units = a->units;
     l.rnn.return_sequences = a->return_sequences;
     l.rnn.activation = a->activation;
@@ -86,8 +97,7 @@ static layer_config recurrent_layer(const encoder_args *a)
     return l;
 }
 
-int spec_encoder_expand(const encoder_args *a, feature_type type, layer_config *layers)
-{
+int spec_encoder_expand(const encoder_args *a, feature_type type, layer_config *layers) {
     int n = 0;
     if (a->type == ENCODER_PASSTHROUGH || a->type == ENCODER_SEQUENTIAL) return 0;
     layers[n] = spec_layer_default(TYPE_EMBEDDING);
@@ -100,7 +110,7 @@ int spec_encoder_expand(const encoder_args *a, feature_type type, layer_config *
     case ENCODER_RNN:
         layers[n++] = recurrent_layer(a);
         if (a->return_sequences) layers[n++] = spec_layer_default(TYPE_GLOBAL_AVERAGE_POOLING1D);
-        dropout = false;   /* it is the recurrent layer's own */
+        dropout = false; /* it is the recurrent layer's own */
         break;
     case ENCODER_CNN:
         layers[n] = spec_layer_default(TYPE_CONV1D);
@@ -109,7 +119,9 @@ int spec_encoder_expand(const encoder_args *a, feature_type type, layer_config *
         layers[n++].activation = a->activation;
         layers[n++] = spec_layer_default(TYPE_GLOBAL_MAX_POOLING1D);
         break;
-    case ENCODER_EMBED: layers[n++] = spec_layer_default(type == FEATURE_CATEGORY ? TYPE_FLATTEN : TYPE_GLOBAL_AVERAGE_POOLING1D); break;
+    case ENCODER_EMBED:
+        layers[n++] = spec_layer_default(type == FEATURE_CATEGORY ? TYPE_FLATTEN : TYPE_GLOBAL_AVERAGE_POOLING1D);
+        break;
     case ENCODER_SEQUENTIAL:
     case ENCODER_PASSTHROUGH: break;
     }
@@ -120,8 +132,7 @@ int spec_encoder_expand(const encoder_args *a, feature_type type, layer_config *
     return n;
 }
 
-static bool same_layers(const layer_config *a, int n, const layer_config *b, int m)
-{
+static bool same_layers(const layer_config *a, int n, const layer_config *b, int m) {
     bool same = n == m;
     for (int i = 0; i < n && same; i++) {
         layer_type type = spec_layer_type(&a[i]);
@@ -132,8 +143,7 @@ static bool same_layers(const layer_config *a, int n, const layer_config *b, int
 }
 
 /* The shortest decimal of a float as a double: .2f gives .2, not .20000000298. */
-static double widen(real x)
-{
+static double widen(real x) {
     char text[32];
     double v = 0;
     num_parse_double(text, num_format_float(text, (float)x), &v);
@@ -141,8 +151,7 @@ static double widen(real x)
 }
 
 /* Reads the arguments off the layers, expands them again and compares: what no word says exactly differs there. */
-bool spec_encoder_word(const input_config *in, encoder_args *args)
-{
+bool spec_encoder_word(const input_config *in, encoder_args *args) {
     layer_config expanded[SPEC_MAX_LAYERS];
     const layer_config *l = in->layers;
     if (in->n_layers == 0) {
@@ -150,8 +159,11 @@ bool spec_encoder_word(const input_config *in, encoder_args *args)
         return true;
     }
     if (in->n_layers < 2 || l[0].kind != LAYER_EMBEDDING) return false;
-    encoder_type type = l[1].kind == LAYER_CONV1D ? ENCODER_CNN : l[1].kind != LAYER_RNN ? ENCODER_EMBED
-                      : l[1].rnn.kind == RNN_LSTM ? ENCODER_LSTM : l[1].rnn.kind == RNN_GRU ? ENCODER_GRU : ENCODER_RNN;
+    encoder_type type = l[1].kind == LAYER_CONV1D   ? ENCODER_CNN
+                        : l[1].kind != LAYER_RNN    ? ENCODER_EMBED
+                        : l[1].rnn.kind == RNN_LSTM ? ENCODER_LSTM
+                        : l[1].rnn.kind == RNN_GRU  ? ENCODER_GRU
+                                                    : ENCODER_RNN;
     encoder_args a = spec_encoder_default(type);
     a.embedding_size = l[0].units;
     a.mask_zero = l[0].mask_zero;
@@ -177,18 +189,18 @@ bool spec_encoder_word(const input_config *in, encoder_args *args)
 
 /* ---- reading ---- */
 
-static souk_status read_layer(const spec_reader *r, const yaml_value *v, const char *where, layer_config *out)
-{
+static souk_status read_layer(const spec_reader *r, const yaml_value *v, const char *where, layer_config *out) {
     int type;
     const char *word;
     TRY(spec_select(r, v, SECTION_LAYER, where, -1, &type, &word));
     *out = spec_layer_default((layer_type)type);
-    out->pool.stride = 0;   /* none: pool_size */
+    out->pool.stride = 0; /* none: pool_size */
     TRY(spec_read_rows(r, v, SECTION_LAYER, word, where, out));
     if (out->pool.stride == 0) out->pool.stride = out->pool.size;
     out->rnn.units = out->units;
-    if (out->conv.stride > 1 && out->conv.dilation > 1) {   /* Keras refuses the pair too */
-        return yaml_fault(r->err, v->origin, v->line, v->column, "%s: strides and dilation_rate cannot both be over 1", where);
+    if (out->conv.stride > 1 && out->conv.dilation > 1) { /* Keras refuses the pair too */
+        return yaml_fault(r->err, v->origin, v->line, v->column, "%s: strides and dilation_rate cannot both be over 1",
+                          where);
     }
     return SOUK_OK;
 }
@@ -196,34 +208,37 @@ static souk_status read_layer(const spec_reader *r, const yaml_value *v, const c
 /* What flows between layers: index numbers, a sequence [T,C], or one row of numbers [C]. */
 typedef enum flow { FLOW_IDS, FLOW_SEQUENCE, FLOW_ROW } flow;
 
-static bool reads_sequence(layer_kind k)
-{
-    return k == LAYER_RNN || k == LAYER_CONV1D || k == LAYER_POOL1D || k == LAYER_GLOBAL_POOL || k == LAYER_SPATIAL_DROPOUT;
+static bool reads_sequence(layer_kind k) {
+    return k == LAYER_RNN || k == LAYER_CONV1D || k == LAYER_POOL1D || k == LAYER_GLOBAL_POOL ||
+           k == LAYER_SPATIAL_DROPOUT;
 }
 
-static souk_status check_flow(const spec_reader *r, const yaml_value *v, const char *where, const layer_config *l, flow *state)
-{
+static souk_status check_flow(const spec_reader *r, const yaml_value *v, const char *where, const layer_config *l,
+                              flow *state) {
     const char *fault = NULL;
     if (l->kind == LAYER_EMBEDDING && *state != FLOW_IDS) {
         fault = "an embedding reads index numbers: it comes first, and only for text, sequence and category";
     } else if (l->kind != LAYER_EMBEDDING && *state == FLOW_IDS) {
         fault = "the first layer for text, sequence and category is an embedding";
     } else if (reads_sequence(l->kind) && *state == FLOW_ROW) {
-        fault = "this layer reads a sequence, and what comes before gives one row of numbers (a recurrent layer there needs return_sequences: true)";
+        fault = "this layer reads a sequence, and what comes before gives one row of numbers (a recurrent layer there "
+                "needs return_sequences: true)";
     }
     if (fault) return yaml_fault(r->err, v->origin, v->line, v->column, "%s: %s", where, fault);
     if (l->kind == LAYER_EMBEDDING) *state = FLOW_SEQUENCE;
-    if (l->kind == LAYER_FLATTEN || l->kind == LAYER_GLOBAL_POOL || (l->kind == LAYER_RNN && !l->rnn.return_sequences)) *state = FLOW_ROW;
+    if (l->kind == LAYER_FLATTEN || l->kind == LAYER_GLOBAL_POOL || (l->kind == LAYER_RNN && !l->rnn.return_sequences))
+        *state = FLOW_ROW;
     return SOUK_OK;
 }
 
-static souk_status read_layers(const spec_reader *r, const yaml_value *v, const char *where, flow state, layer_config **out, int *n)
-{
+static souk_status read_layers(const spec_reader *r, const yaml_value *v, const char *where, flow state,
+                               layer_config **out, int *n) {
     *n = 0;
     *out = NULL;
     if (!v || v->kind == YAML_NULL) return SOUK_OK;
     if (v->kind != YAML_LIST) return spec_wrong_type(r, v, where, "", "a list of layers");
-    if (v->n > SPEC_MAX_LAYERS) return yaml_fault(r->err, v->origin, v->line, v->column, "%s: more than 64 layers", where);
+    if (v->n > SPEC_MAX_LAYERS)
+        return yaml_fault(r->err, v->origin, v->line, v->column, "%s: more than 64 layers", where);
     *out = arena_array(r->arena, v->n, sizeof **out);
     if (!*out) return err_nomem(r->err, "reading the model file");
     for (size_t i = 0; i < v->n; i++) {
@@ -235,20 +250,26 @@ static souk_status read_layers(const spec_reader *r, const yaml_value *v, const 
     *n = (int)v->n;
     if (state == FLOW_ROW || *n == 0) return SOUK_OK;
     return yaml_fault(r->err, v->origin, v->line, v->column,
-                      "%s: the last layer gives a sequence, and one row of numbers is needed: end with global_average_pooling1d, global_max_pooling1d, flatten or a recurrent layer", where);
+                      "%s: the last layer gives a sequence, and one row of numbers is needed: end with "
+                      "global_average_pooling1d, global_max_pooling1d, flatten or a recurrent layer",
+                      where);
 }
 
-static souk_status check_encoder_type(const spec_reader *r, const yaml_value *v, const char *where, feature_type feature, encoder_type type, const char *word)
-{
+static souk_status check_encoder_type(const spec_reader *r, const yaml_value *v, const char *where,
+                                      feature_type feature, encoder_type type, const char *word) {
     bool ids = feature == FEATURE_TEXT || feature == FEATURE_SEQUENCE || feature == FEATURE_CATEGORY;
-    bool fits = type == ENCODER_SEQUENTIAL || (ids ? type != ENCODER_PASSTHROUGH && (feature != FEATURE_CATEGORY || type == ENCODER_EMBED) : type == ENCODER_PASSTHROUGH);
+    bool fits = type == ENCODER_SEQUENTIAL ||
+                (ids ? type != ENCODER_PASSTHROUGH && (feature != FEATURE_CATEGORY || type == ENCODER_EMBED)
+                     : type == ENCODER_PASSTHROUGH);
     if (fits) return SOUK_OK;
-    return yaml_fault(r->err, v->origin, v->line, v->column, "%s: %s does not fit a %s feature: use %s or sequential", where, word, feature_type_name(feature),
-                      feature == FEATURE_CATEGORY ? "embed" : ids ? "lstm, gru, rnn, cnn, embed" : "passthrough");
+    return yaml_fault(r->err, v->origin, v->line, v->column, "%s: %s does not fit a %s feature: use %s or sequential",
+                      where, word, feature_type_name(feature),
+                      feature == FEATURE_CATEGORY ? "embed"
+                      : ids                       ? "lstm, gru, rnn, cnn, embed"
+                                                  : "passthrough");
 }
 
-souk_status spec_read_encoder(const spec_reader *r, const yaml_value *v, const char *where, input_config *in)
-{
+souk_status spec_read_encoder(const spec_reader *r, const yaml_value *v, const char *where, input_config *in) {
     int type;
     const char *word;
     feature_type feature = in->feature.type;
@@ -261,7 +282,8 @@ souk_status spec_read_encoder(const spec_reader *r, const yaml_value *v, const c
         const char *path = arena_printf(r->arena, "%s.layers", where);
         if (!path) return err_nomem(r->err, "reading the model file");
         if (!layers || layers->kind != YAML_LIST || layers->n == 0) {
-            return yaml_fault(r->err, v->origin, v->line, v->column, "%s: a sequential encoder needs a list of layers", where);
+            return yaml_fault(r->err, v->origin, v->line, v->column, "%s: a sequential encoder needs a list of layers",
+                              where);
         }
         bool row = feature == FEATURE_NUMBER || feature == FEATURE_BINARY;
         return read_layers(r, layers, path, row ? FLOW_ROW : FLOW_IDS, &in->layers, &in->n_layers);
@@ -275,8 +297,7 @@ souk_status spec_read_encoder(const spec_reader *r, const yaml_value *v, const c
     return SOUK_OK;
 }
 
-souk_status spec_read_combiner(const spec_reader *r, const yaml_value *v, spec *s)
-{
+souk_status spec_read_combiner(const spec_reader *r, const yaml_value *v, spec *s) {
     int type;
     const char *word;
     TRY(spec_select(r, v, SECTION_COMBINER, "combiner", 0, &type, &word));

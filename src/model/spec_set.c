@@ -1,16 +1,16 @@
 /* spec_set - overrides from the command line: "trainer.epochs=3" put into the tree before anything is checked.
  *
- * A path is keys joined by dots. In a list a step is an index ("input_features.0"), or a feature's name ("input_features.review"), which
- * may hold dots itself: the name that fits is taken as a whole. Groups that are missing are made; the value is read as YAML, so
- * that lists and groups can be given too. Whether the key exists is then found out as for the file, and errors quote the setting. */
+ * A path is keys joined by dots. In a list a step is an index ("input_features.0"), or a feature's name
+ * ("input_features.review"), which may hold dots itself: the name that fits is taken as a whole. Groups that are
+ * missing are made; the value is read as YAML, so that lists and groups can be given too. Whether the key exists is
+ * then found out as for the file, and errors quote the setting. */
 #include <string.h>
 
 #include "base/num.h"
 #include "model/spec_impl.h"
 
 /* Length of the step at the start of path that selects an element of list, which goes to *index; 0: none fits. */
-static size_t list_step(const yaml_value *list, const char *path, size_t *index)
-{
+static size_t list_step(const yaml_value *list, const char *path, size_t *index) {
     size_t n = strcspn(path, ".");
     int64_t number;
     if (num_parse_int64(path, n, &number) && number >= 0 && (uint64_t)number < list->n) {
@@ -27,8 +27,7 @@ static size_t list_step(const yaml_value *list, const char *path, size_t *index)
     return 0;
 }
 
-static souk_status no_element(const yaml_value *list, const char *origin, const char *path, souk_error *err)
-{
+static souk_status no_element(const yaml_value *list, const char *origin, const char *path, souk_error *err) {
     const char *name[64];
     size_t n = 0;
     for (size_t i = 0; i < list->n && n < 64; i++) {
@@ -41,14 +40,16 @@ static souk_status no_element(const yaml_value *list, const char *origin, const 
     memcpy(step, path, m);
     step[m] = 0;
     const char *nearest = err_nearest(step, name, n);
-    if (nearest) return err_set(err, SOUK_INPUT, "%s: there is no element \"%s\": did you mean \"%s\"?", origin, step, nearest);
-    return err_set(err, SOUK_INPUT, "%s: there is no element \"%s\"; the list has %zu, counted from 0", origin, step, list->n);
+    if (nearest)
+        return err_set(err, SOUK_INPUT, "%s: there is no element \"%s\": did you mean \"%s\"?", origin, step, nearest);
+    return err_set(err, SOUK_INPUT, "%s: there is no element \"%s\"; the list has %zu, counted from 0", origin, step,
+                   list->n);
 }
 
-souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err)
-{
+souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err) {
     const char *equals = strchr(setting, '=');
-    if (!equals || equals == setting) return err_set(err, SOUK_USAGE, "--set %s: write key.path=value, for example trainer.epochs=3", setting);
+    if (!equals || equals == setting)
+        return err_set(err, SOUK_USAGE, "--set %s: write key.path=value, for example trainer.epochs=3", setting);
     char *path = mem_strndup(setting, (size_t)(equals - setting)), *origin = mem_printf("--set %s", setting);
     souk_status status = path && origin ? SOUK_OK : err_nomem(err, "reading a setting");
     yaml_value *at = yaml_root(t), *value = NULL;
@@ -57,8 +58,10 @@ souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err)
         size_t n, index;
         if (at->kind == YAML_LIST) {
             n = list_step(at, step, &index);
-            if (n == 0) status = no_element(at, origin, step, err);
-            else at = at->entry[index].value;
+            if (n == 0)
+                status = no_element(at, origin, step, err);
+            else
+                at = at->entry[index].value;
         } else if (at->kind == YAML_MAP || at->kind == YAML_NULL) {
             n = strcspn(step, ".");
             at->kind = YAML_MAP;
@@ -68,7 +71,9 @@ souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err)
             if (!at) status = err_nomem(err, "reading a setting");
         } else {
             n = 0;
-            status = err_set(err, SOUK_INPUT, "%s: \"%s\" cannot be set there: its parent is a single value (\"%.60s\")", origin, step, at->text ? at->text : "");
+            status =
+                err_set(err, SOUK_INPUT, "%s: \"%s\" cannot be set there: its parent is a single value (\"%.60s\")",
+                        origin, step, at->text ? at->text : "");
         }
         if (status == SOUK_OK) step = step[n] == '.' ? step + n + 1 : NULL;
     }

@@ -1,7 +1,7 @@
 /* spec_write - a spec back as text: canonical JSON for the model file, readable YAML for people.
  *
- * Both come from one walk: the canonical text has every key with its value, the brief one leaves out what equals its default and
- * names encoders by their word. YAML is the brief JSON laid out again: block style down to the keys of
+ * Both come from one walk: the canonical text has every key with its value, the brief one leaves out what equals its
+ * default and names encoders by their word. YAML is the brief JSON laid out again: block style down to the keys of
  * features and trainer, flow style below, quotes only where needed. Reading either gives the same spec. */
 #include <string.h>
 #include <strings.h>
@@ -11,16 +11,17 @@
 
 typedef struct walk {
     json_writer j;
-    bool brief;    /* leave out what equals its default */
-    bool shown;    /* but not the rows that keys.def marks as shown */
+    bool brief; /* leave out what equals its default */
+    bool shown; /* but not the rows that keys.def marks as shown */
 } walk;
 
-static const char *word_of(spec_section section, int value) { return spec_choice_word(spec_row_find(section, "type", NULL)->choices, value); }
+static const char *word_of(spec_section section, int value) {
+    return spec_choice_word(spec_row_find(section, "type", NULL)->choices, value);
+}
 
 /* ---- the walk ---- */
 
-static void write_preprocessing(walk *w, const feature_config *f)
-{
+static void write_preprocessing(walk *w, const feature_config *f) {
     json_writer *j = &w->j;
     const char *type = feature_type_name(f->type);
     feature_config defaults = feature_config_default(f->type);
@@ -40,8 +41,7 @@ static void write_preprocessing(walk *w, const feature_config *f)
     json_end_object(j);
 }
 
-static void write_layers(walk *w, const layer_config *layers, int n)
-{
+static void write_layers(walk *w, const layer_config *layers, int n) {
     json_key(&w->j, "layers");
     json_array(&w->j);
     for (int i = 0; i < n; i++) {
@@ -49,14 +49,14 @@ static void write_layers(walk *w, const layer_config *layers, int n)
         layer_config defaults = spec_layer_default(type);
         defaults.pool.stride = layers[i].pool.size;
         json_object(&w->j);
-        spec_write_rows(&w->j, SECTION_LAYER, word_of(SECTION_LAYER, (int)type), &layers[i], w->brief ? &defaults : NULL, w->shown);
+        spec_write_rows(&w->j, SECTION_LAYER, word_of(SECTION_LAYER, (int)type), &layers[i],
+                        w->brief ? &defaults : NULL, w->shown);
         json_end_object(&w->j);
     }
     json_end_array(&w->j);
 }
 
-static void write_encoder(walk *w, const input_config *in)
-{
+static void write_encoder(walk *w, const input_config *in) {
     encoder_args args, defaults;
     bool word = spec_encoder_word(in, &args);
     if (in->n_layers == 0 && w->brief) return;
@@ -72,8 +72,7 @@ static void write_encoder(walk *w, const input_config *in)
     json_end_object(&w->j);
 }
 
-static void write_class_weight(walk *w, const output_config *out)
-{
+static void write_class_weight(walk *w, const output_config *out) {
     if (w->brief && !out->balanced && out->n_class_weights == 0) return;
     json_key(&w->j, "class_weight");
     if (out->balanced) {
@@ -90,8 +89,7 @@ static void write_class_weight(walk *w, const output_config *out)
     }
 }
 
-static void write_output(walk *w, const output_config *out)
-{
+static void write_output(walk *w, const output_config *out) {
     output_config defaults = spec_output_default(out->feature.type);
     const char *type = feature_type_name(out->feature.type);
     json_object(&w->j);
@@ -101,26 +99,28 @@ static void write_output(walk *w, const output_config *out)
     json_end_object(&w->j);
 }
 
-static void write_trainer(walk *w, const trainer_config *t)
-{
+static void write_trainer(walk *w, const trainer_config *t) {
     json_writer *j = &w->j;
     trainer_config defaults = spec_trainer_default();
-    optimizer_args args = {t->optimizer, t->optimizer.ema_momentum > 0}, opt_defaults = {opt_options_default(t->optimizer.kind, t->optimizer.rule), false};
+    optimizer_args args = {t->optimizer, t->optimizer.ema_momentum > 0},
+                   opt_defaults = {opt_options_default(t->optimizer.kind, t->optimizer.rule), false};
     sched_options sched_defaults = sched_options_default(t->schedule.kind);
     if (!args.use_ema) args.o.ema_momentum = .99;
     opt_defaults.o.ema_momentum = .99;
-    opt_defaults.o.rule = OPT_RULE_KERAS;   /* another rule is always written: the other defaults are its own */
+    opt_defaults.o.rule = OPT_RULE_KERAS; /* another rule is always written: the other defaults are its own */
     defaults.optimizer = opt_defaults.o;
     json_object(j);
     spec_write_rows(j, SECTION_TRAINER, NULL, t, w->brief ? &defaults : NULL, w->shown);
     json_key(j, "optimizer");
     json_object(j);
-    spec_write_rows(j, SECTION_OPTIMIZER, word_of(SECTION_OPTIMIZER, (int)t->optimizer.kind), &args, w->brief ? &opt_defaults : NULL, w->shown);
+    spec_write_rows(j, SECTION_OPTIMIZER, word_of(SECTION_OPTIMIZER, (int)t->optimizer.kind), &args,
+                    w->brief ? &opt_defaults : NULL, w->shown);
     json_end_object(j);
     if (!w->brief || t->schedule.kind != SCHED_CONSTANT) {
         json_key(j, "learning_rate_schedule");
         json_object(j);
-        spec_write_rows(j, SECTION_SCHEDULE, word_of(SECTION_SCHEDULE, (int)t->schedule.kind), &t->schedule, w->brief ? &sched_defaults : NULL, w->shown);
+        spec_write_rows(j, SECTION_SCHEDULE, word_of(SECTION_SCHEDULE, (int)t->schedule.kind), &t->schedule,
+                        w->brief ? &sched_defaults : NULL, w->shown);
         json_end_object(j);
     }
     if (t->early_stopping) {
@@ -135,8 +135,7 @@ static void write_trainer(walk *w, const trainer_config *t)
     json_end_object(j);
 }
 
-static souk_status write_spec(const spec *s, bool brief, bool shown, buf *out, souk_error *err)
-{
+static souk_status write_spec(const spec *s, bool brief, bool shown, buf *out, souk_error *err) {
     walk context = {.brief = brief, .shown = shown}, *w = &context;
     json_writer *j = &w->j;
     json_begin(j, out, false);
@@ -170,8 +169,7 @@ static souk_status write_spec(const spec *s, bool brief, bool shown, buf *out, s
 
 souk_status spec_to_json(const spec *s, buf *out, souk_error *err) { return write_spec(s, false, false, out, err); }
 
-souk_status spec_override(spec **s, const char *const *sets, souk_error *err)
-{
+souk_status spec_override(spec **s, const char *const *sets, souk_error *err) {
     buf text;
     spec *changed = NULL;
     buf_init(&text, 0);
@@ -187,12 +185,12 @@ souk_status spec_override(spec **s, const char *const *sets, souk_error *err)
 /* ---- YAML ---- */
 
 /* Plain where every reader takes it for the same text: letters, digits, _ and - that do not look like another type. */
-static void yaml_text(buf *out, const char *s)
-{
+static void yaml_text(buf *out, const char *s) {
     static const char *const taken[] = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"};
     bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z');
     for (const char *p = s; *p && plain; p++) {
-        plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
+        plain =
+            (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_' || *p == '-';
     }
     for (size_t i = 0; plain && i < sizeof taken / sizeof *taken; i++) plain = strcasecmp(s, taken[i]) != 0;
     if (plain) {
@@ -204,14 +202,13 @@ static void yaml_text(buf *out, const char *s)
     json_put_string(&j, s);
 }
 
-static void yaml_flow(buf *out, const yaml_value *v)
-{
+static void yaml_flow(buf *out, const yaml_value *v) {
     bool first = true;
     switch (v->kind) {
     case YAML_NULL:
     case YAML_BOOL:
     case YAML_INT:
-    case YAML_REAL: buf_str(out, v->text); break;   /* as the canonical text has it */
+    case YAML_REAL: buf_str(out, v->text); break; /* as the canonical text has it */
     case YAML_TEXT: yaml_text(out, v->text); break;
     case YAML_LIST:
         buf_char(out, '[');
@@ -238,8 +235,7 @@ static void yaml_flow(buf *out, const yaml_value *v)
 }
 
 /* The keys of a group, one a line; a dash before the first where it is an element of a list. */
-static void yaml_block(buf *out, const yaml_value *group, bool element)
-{
+static void yaml_block(buf *out, const yaml_value *group, bool element) {
     for (size_t i = 0; i < group->n; i++) {
         const yaml_value *value = group->entry[i].value;
         if (value->kind == YAML_MAP && value->n == 0) continue;
@@ -252,15 +248,13 @@ static void yaml_block(buf *out, const yaml_value *group, bool element)
 }
 
 /* A comment on one line, whatever a reason holds. */
-static void yaml_comment(buf *out, const char *reason)
-{
+static void yaml_comment(buf *out, const char *reason) {
     buf_str(out, "  # ");
     for (; *reason; reason++) buf_char(out, (unsigned char)*reason < 0x20 ? ' ' : *reason);
     buf_char(out, '\n');
 }
 
-souk_status spec_to_yaml(const spec *s, const char *const *reasons, buf *out, souk_error *err)
-{
+souk_status spec_to_yaml(const spec *s, const char *const *reasons, buf *out, souk_error *err) {
     buf json;
     yaml_tree *tree = NULL;
     buf_init(&json, 0);

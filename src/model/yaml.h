@@ -1,6 +1,7 @@
 /* yaml - YAML 1.2 (core schema) or JSON text as a small tree with positions. The only file that knows libyaml.
  *
- * Refused: aliases, anchors, tags, several documents, repeated keys, more than YAML_MAX_DEPTH levels or YAML_MAX_BYTES bytes. */
+ * Refused: aliases, anchors, tags, several documents, repeated keys, more than YAML_MAX_DEPTH levels or YAML_MAX_BYTES
+ * bytes. */
 #ifndef SOUK_MODEL_YAML_H
 #define SOUK_MODEL_YAML_H
 
@@ -18,28 +19,29 @@ typedef enum yaml_kind { YAML_NULL, YAML_BOOL, YAML_INT, YAML_REAL, YAML_TEXT, Y
 typedef struct yaml_tree yaml_tree;
 typedef struct yaml_value yaml_value;
 typedef struct yaml_entry {
-    const char *key;             /* maps; NULL in lists */
-    int64_t line, column;        /* of the key, or of the element */
+    const char *key;      /* maps; NULL in lists */
+    int64_t line, column; /* of the key, or of the element */
     yaml_value *value;
 } yaml_entry;
 struct yaml_value {
     yaml_kind kind;
-    int64_t line, column;        /* 1-based, in characters */
-    const char *origin;          /* what messages put before the position: the file's name, or "--set KEY=VALUE" (then line is 0) */
-    const char *text;            /* scalars as written, NUL-terminated; never holds a NUL */
-    bool b;                      /* YAML_BOOL */
-    int64_t i;                   /* YAML_INT */
-    double d;                    /* YAML_INT and YAML_REAL */
-    yaml_entry *entry;           /* lists and maps, in the order of the text */
+    int64_t line, column; /* 1-based, in characters */
+    const char
+        *origin; /* what messages put before the position: the file's name, or "--set KEY=VALUE" (then line is 0) */
+    const char *text;  /* scalars as written, NUL-terminated; never holds a NUL */
+    bool b;            /* YAML_BOOL */
+    int64_t i;         /* YAML_INT */
+    double d;          /* YAML_INT and YAML_REAL */
+    yaml_entry *entry; /* lists and maps, in the order of the text */
     size_t n, capacity;
 };
 
 /* name is for messages ("reviews.yaml:7:5: …") and is copied. The tree owns everything in it. */
 souk_status yaml_parse(yaml_tree **out, const char *text, size_t n, const char *name, souk_error *err);
-void yaml_tree_free(yaml_tree *t);                              /* not yaml_free: libyaml has and calls a function of that name */
+void yaml_tree_free(yaml_tree *t); /* not yaml_free: libyaml has and calls a function of that name */
 yaml_value *yaml_root(const yaml_tree *t);
-const char *yaml_kind_name(yaml_kind k);                       /* "a whole number", with its article */
-const yaml_value *yaml_get(const yaml_value *group, const char *key);      /* NULL: absent, or not a map */
+const char *yaml_kind_name(yaml_kind k);                              /* "a whole number", with its article */
+const yaml_value *yaml_get(const yaml_value *group, const char *key); /* NULL: absent, or not a map */
 
 /* Overrides: values parsed as above, from the text behind a `=`; they live in tree t. */
 souk_status yaml_parse_into(yaml_tree *t, yaml_value **out, const char *text, const char *origin, souk_error *err);

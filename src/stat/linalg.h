@@ -6,8 +6,8 @@
 
 #include "base/err.h"
 
-/* Householder QR of a [m,n], m >= n: q [m,n] with orthonormal columns, signs so that diag(R) >= 0 (as the orthogonal initialiser wants);
- * r [n,n] may be NULL. Deterministic order; no library. */
+/* Householder QR of a [m,n], m >= n: q [m,n] with orthonormal columns, signs so that diag(R) >= 0 (as the orthogonal
+ * initialiser wants); r [n,n] may be NULL. Deterministic order; no library. */
 souk_status linalg_qr(int64_t m, int64_t n, const double *a, double *q, double *r, souk_error *err);
 
 #endif

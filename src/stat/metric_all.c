@@ -1,10 +1,10 @@
 /* metric_all - the metrics of a task with their intervals, from one function of the row weights.
  *
- * What does not depend on weights is computed once: sorted orders, losses of rows, bins, predicted classes. `values` then gives
- * every metric under weights w, for the rows' own weights and for a thousand replicates alike. Which metrics a task has is the
- * table of names below; their order is the order of `values`. With several classes there is one ranking a class; above
- * AREA_CELLS rows x classes the areas get no interval (their replicates would take minutes), and above TABLE_CLASSES classes
- * there is no confusion table. */
+ * What does not depend on weights is computed once: sorted orders, losses of rows, bins, predicted classes. `values`
+ * then gives every metric under weights w, for the rows' own weights and for a thousand replicates alike. Which metrics
+ * a task has is the table of names below; their order is the order of `values`. With several classes there is one
+ * ranking a class; above AREA_CELLS rows x classes the areas get no interval (their replicates would take minutes), and
+ * above TABLE_CLASSES classes there is no confusion table. */
 #include <math.h>
 #include <string.h>
 
@@ -12,9 +12,14 @@
 #include "stat/interval.h"
 #include "stat/metric_internal.h"
 
-static const char *const choice_names[] = {"accuracy", "balanced_accuracy", "precision", "recall", "f1", "mcc", "roc_auc", "pr_auc", "log_loss", "brier", "ece"};
+static const char *const choice_names[] = {"accuracy", "balanced_accuracy", "precision", "recall",   "f1",
+                                           "mcc",      "roc_auc",           "pr_auc",    "log_loss", "brier",
+                                           "ece"};
 static const char *const number_names[] = {"rmse", "mae", "r2", "mape"};
-enum { CHOICE_METRICS = sizeof choice_names / sizeof *choice_names, NUMBER_METRICS = sizeof number_names / sizeof *number_names };
+enum {
+    CHOICE_METRICS = sizeof choice_names / sizeof *choice_names,
+    NUMBER_METRICS = sizeof number_names / sizeof *number_names
+};
 enum { AREA_CELLS = 2000000, TABLE_CLASSES = 1000 };
 _Static_assert((int)CHOICE_METRICS <= (int)METRIC_MAX, "a metric_set holds every metric");
 
@@ -23,13 +28,13 @@ typedef struct job {
     int64_t n, k;
     const double *y, *p;
     double threshold;
-    int32_t *class, *guess;      /* [n] true and predicted class */
-    double *column;              /* [n, COLUMNS] what is summed over rows: one pass gives all of it */
-    double *hit, *confidence;    /* [n] calibration: what should be equal on average */
-    uint8_t *bin;                /* [n] */
-    ranking *rank;               /* binary: 1; classes: k, or none where they would be too large */
+    int32_t *class, *guess;   /* [n] true and predicted class */
+    double *column;           /* [n, COLUMNS] what is summed over rows: one pass gives all of it */
+    double *hit, *confidence; /* [n] calibration: what should be equal on average */
+    uint8_t *bin;             /* [n] */
+    ranking *rank;            /* binary: 1; classes: k, or none where they would be too large */
     int ranks;
-    double *sums;                /* [threads, 3 k] scratch of class_metrics: t, p, h */
+    double *sums; /* [threads, 3 k] scratch of many_totals: t, p, h */
 } job;
 
 /* Columns: the cells of the 2 x 2 table (binary only), the row's loss and Brier score, and 1. */
@@ -38,8 +43,7 @@ enum { IN_CELL, IN_LOSS = 4, IN_BRIER, IN_WEIGHT, COLUMNS = 8 };
 /* ---- values under weights ---- */
 
 /* sum[c] = sum over rows of w column[c]: eight chains side by side, each in row order. */
-static void column_sums(const job *j, const double *w, double sum[COLUMNS])
-{
+static void column_sums(const job *j, const double *w, double sum[COLUMNS]) {
     double s[COLUMNS] = {0};
     for (int64_t i = 0; i < j->n; i++) {
         const double *x = j->column + i * COLUMNS;
@@ -49,17 +53,15 @@ static void column_sums(const job *j, const double *w, double sum[COLUMNS])
     memcpy(sum, s, sizeof s);
 }
 
-static class_totals binary_totals(const double sum[COLUMNS])
-{
+static class_totals binary_totals(const double sum[COLUMNS]) {
     class_totals s = {0};
-    const double *cell = sum + IN_CELL;   /* 2 true + predicted */
+    const double *cell = sum + IN_CELL; /* 2 true + predicted */
     class_totals_add(&s, 0, cell[0] + cell[1], cell[0] + cell[2], cell[0]);
     class_totals_add(&s, 1, cell[2] + cell[3], cell[1] + cell[3], cell[3]);
     return s;
 }
 
-static class_totals many_totals(const job *j, const double *w, double *sums)
-{
+static class_totals many_totals(const job *j, const double *w, double *sums) {
     memset(sums, 0, 3 * (size_t)j->k * sizeof *sums);
     double *t = sums, *p = sums + j->k, *h = sums + 2 * j->k;
     for (int64_t i = 0; i < j->n; i++) {
@@ -73,8 +75,7 @@ static class_totals many_totals(const job *j, const double *w, double *sums)
     return s;
 }
 
-static void class_values(const class_totals *s, average_kind average, double out[6])
-{
+static void class_values(const class_totals *s, average_kind average, double out[6]) {
     out[0] = class_accuracy(s);
     out[1] = class_balanced(s);
     for (int i = 0; i < 3; i++) out[2 + i] = class_average(s, i, average);
@@ -82,10 +83,11 @@ static void class_values(const class_totals *s, average_kind average, double out
 }
 
 /* Areas averaged over the classes that have rows on both sides. */
-typedef struct area_mean { double sum[2], defined[2]; } area_mean;
+typedef struct area_mean {
+    double sum[2], defined[2];
+} area_mean;
 
-static void area_add(area_mean *m, curve_areas a)
-{
+static void area_add(area_mean *m, curve_areas a) {
     const double area[2] = {a.roc, a.pr};
     for (int i = 0; i < 2; i++) {
         if (isnan(area[i])) continue;
@@ -94,21 +96,18 @@ static void area_add(area_mean *m, curve_areas a)
     }
 }
 
-static void area_get(const area_mean *m, double out[2])
-{
+static void area_get(const area_mean *m, double out[2]) {
     for (int i = 0; i < 2; i++) out[i] = m->defined[i] > 0 ? m->sum[i] / m->defined[i] : NAN;
 }
 
-static void area_values(const job *j, const double *w, double out[2])
-{
+static void area_values(const job *j, const double *w, double out[2]) {
     area_mean m = {0};
     for (int c = 0; c < j->ranks; c++) area_add(&m, ranking_areas(&j->rank[c], w));
     area_get(&m, out);
 }
 
 /* The same with one ranking in memory at a time. */
-static souk_status area_values_large(const job *j, const double *w, double out[2], souk_error *err)
-{
+static souk_status area_values_large(const job *j, const double *w, double out[2], souk_error *err) {
     area_mean m = {0};
     for (int32_t c = 0; c < j->k; c++) {
         ranking r;
@@ -120,8 +119,7 @@ static souk_status area_values_large(const job *j, const double *w, double out[2
     return SOUK_OK;
 }
 
-static void values(void *context, const double *w, int worker, double *out)
-{
+static void values(void *context, const double *w, int worker, double *out) {
     const job *j = context;
     if (j->task == TASK_NUMBER) {
         out[0] = metric_rmse(j->n, j->y, j->p, w);
@@ -143,16 +141,20 @@ static void values(void *context, const double *w, int worker, double *out)
 
 /* ---- checks and preparation ---- */
 
-static souk_status check_rows(const job *j, const double *w, souk_error *err)
-{
-    if (j->n < 1 || j->n > INT32_MAX) return err_set(err, SOUK_INPUT, "there are %lld rows to judge; at least one is needed", (long long)j->n);
+static souk_status check_rows(const job *j, const double *w, souk_error *err) {
+    if (j->n < 1 || j->n > INT32_MAX)
+        return err_set(err, SOUK_INPUT, "there are %lld rows to judge; at least one is needed", (long long)j->n);
     int64_t width = j->task == TASK_CLASSES ? j->k : 1;
     double weight = 0;
     for (int64_t i = 0; i < j->n; i++) {
         double y = j->y[i], top = j->task == TASK_BINARY ? 1 : (double)j->k - 1, wi = w ? w[i] : 1;
         bool known = j->task == TASK_NUMBER ? isfinite(y) : y >= 0 && y <= top && y == floor(y);
-        if (!known) return err_set(err, SOUK_INPUT, "row %lld: the true value %g is not one that the task has", (long long)i + 1, y);
-        if (!(wi >= 0) || isinf(wi)) return err_set(err, SOUK_INPUT, "row %lld: the weight %g is not a number of 0 or more", (long long)i + 1, wi);
+        if (!known)
+            return err_set(err, SOUK_INPUT, "row %lld: the true value %g is not one that the task has",
+                           (long long)i + 1, y);
+        if (!(wi >= 0) || isinf(wi))
+            return err_set(err, SOUK_INPUT, "row %lld: the weight %g is not a number of 0 or more", (long long)i + 1,
+                           wi);
         weight += wi;
         for (int64_t c = 0; c < width; c++) {
             double p = j->p[i * width + c];
@@ -166,8 +168,7 @@ static souk_status check_rows(const job *j, const double *w, souk_error *err)
     return err_set(err, SOUK_INPUT, "all %lld rows have the weight 0: there is nothing to judge", (long long)j->n);
 }
 
-static void prepare_binary_row(job *j, int64_t i)
-{
+static void prepare_binary_row(job *j, int64_t i) {
     double y = j->y[i], p = j->p[i];
     j->class[i] = y == 1;
     j->guess[i] = p > j->threshold;
@@ -180,8 +181,7 @@ static void prepare_binary_row(job *j, int64_t i)
     x[IN_WEIGHT] = 1;
 }
 
-static void prepare_class_row(job *j, int64_t i)
-{
+static void prepare_class_row(job *j, int64_t i) {
     const double *p = j->p + i * j->k;
     int32_t class = (int32_t)j->y[i], best = 0;
     double brier = 0;
@@ -200,8 +200,7 @@ static void prepare_class_row(job *j, int64_t i)
     x[IN_WEIGHT] = 1;
 }
 
-static souk_status prepare(job *j, int threads, souk_error *err)
-{
+static souk_status prepare(job *j, int threads, souk_error *err) {
     if (j->task == TASK_NUMBER) return SOUK_OK;
     size_t n = (size_t)j->n;
     bool large = j->task == TASK_CLASSES && j->n > AREA_CELLS / j->k;
@@ -218,8 +217,10 @@ static souk_status prepare(job *j, int threads, souk_error *err)
         return err_nomem(err, "metrics");
     }
     for (int64_t i = 0; i < j->n; i++) {
-        if (j->task == TASK_BINARY) prepare_binary_row(j, i);
-        else prepare_class_row(j, i);
+        if (j->task == TASK_BINARY)
+            prepare_binary_row(j, i);
+        else
+            prepare_class_row(j, i);
         j->bin[i] = (uint8_t)metric_bin(j->confidence[i], METRIC_BINS);
     }
     if (j->task == TASK_BINARY) return ranking_new(&j->rank[0], j->n, j->p, 1, j->y, NULL, 0, err);
@@ -227,8 +228,7 @@ static souk_status prepare(job *j, int threads, souk_error *err)
     return SOUK_OK;
 }
 
-static void release(job *j)
-{
+static void release(job *j) {
     for (int c = 0; j->rank && c < j->ranks; c++) ranking_clear(&j->rank[c]);
     mem_free(j->rank);
     mem_free(j->class);
@@ -242,14 +242,15 @@ static void release(job *j)
 
 /* ---- all ---- */
 
-souk_status metric_all(metric_set *out, metric_task task, int64_t n, int64_t k, const double *y, const double *p, const double *w,
-                       double threshold, int replicates, uint64_t seed, pool *workers, souk_error *err)
-{
+souk_status metric_all(metric_set *out, metric_task task, int64_t n, int64_t k, const double *y, const double *p,
+                       const double *w, double threshold, int replicates, uint64_t seed, pool *workers,
+                       souk_error *err) {
     *out = (metric_set){0};
     const int metrics = task == TASK_NUMBER ? NUMBER_METRICS : CHOICE_METRICS;
     const char *const *names = task == TASK_NUMBER ? number_names : choice_names;
     job j = {.task = task, .n = n, .k = task == TASK_BINARY ? 2 : k, .y = y, .p = p, .threshold = threshold};
-    if (task == TASK_CLASSES && (k < 2 || k > INT32_MAX)) return err_set(err, SOUK_USAGE, "%lld classes: at least 2 are needed", (long long)k);
+    if (task == TASK_CLASSES && (k < 2 || k > INT32_MAX))
+        return err_set(err, SOUK_USAGE, "%lld classes: at least 2 are needed", (long long)k);
     double value[METRIC_MAX], low[METRIC_MAX], high[METRIC_MAX];
     souk_status status;
     TRY_DONE(check_rows(&j, w, err));
@@ -257,8 +258,10 @@ souk_status metric_all(metric_set *out, metric_task task, int64_t n, int64_t k, 
     values(&j, w, 0, value);
     for (int i = 0; i < metrics; i++) low[i] = high[i] = NAN;
     if (task == TASK_CLASSES && j.ranks == 0) TRY_DONE(area_values_large(&j, w, value + 6, err));
-    if (replicates > 0) TRY_DONE(interval_bootstrap(n, w, replicates, seed, metrics, values, &j, workers, low, high, err));
-    if (task != TASK_NUMBER && j.k <= TABLE_CLASSES) TRY_DONE(confusion_new(&out->table, j.k, n, j.class, j.guess, w, err));
+    if (replicates > 0)
+        TRY_DONE(interval_bootstrap(n, w, replicates, seed, metrics, values, &j, workers, low, high, err));
+    if (task != TASK_NUMBER && j.k <= TABLE_CLASSES)
+        TRY_DONE(confusion_new(&out->table, j.k, n, j.class, j.guess, w, err));
     out->rows = n;
     out->n = metrics;
     for (int i = 0; i < metrics; i++) out->v[i] = (metric_value){names[i], value[i], low[i], high[i]};
@@ -267,14 +270,12 @@ done:
     return status;
 }
 
-void metric_set_clear(metric_set *m)
-{
+void metric_set_clear(metric_set *m) {
     confusion_clear(&m->table);
     *m = (metric_set){0};
 }
 
-const metric_value *metric_find(const metric_set *m, const char *name)
-{
+const metric_value *metric_find(const metric_set *m, const char *name) {
     for (int i = 0; i < m->n; i++) {
         if (strcmp(m->v[i].name, name) == 0) return &m->v[i];
     }
