@@ -99,7 +99,7 @@ static souk_status choose(work *w, souk_error *err) {
     for (int i = 0; i < w->spec->n_inputs; i++)
         log_info("feature %s: %s", w->spec->inputs[i].feature.name, c.reasons[i]);
     for (int i = 0; i < c.n_notes; i++) log_info("column %s", c.notes[i]);
-    return w->o->set ? recipe_apply_sets(&w->spec, w->o->set, err) : SOUK_OK;
+    return w->o->set ? spec_override(&w->spec, w->o->set, err) : SOUK_OK;
 }
 
 /* ---- 3. split ---- */

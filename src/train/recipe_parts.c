@@ -42,24 +42,14 @@ souk_status recipe_forced_types(const spec *s, const char *target, const char **
     return SOUK_OK;
 }
 
-static souk_status respec(const spec *s, const char *const *sets, spec **out, souk_error *err) {
+souk_status recipe_copy_spec(const spec *s, spec **out, souk_error *err) {
     buf text;
     buf_init(&text, 0);
     souk_status status = spec_to_json(s, &text, err);
     if (status == SOUK_OK) status = buf_status(&text, "writing the model's settings", err);
-    if (status == SOUK_OK) status = spec_parse(out, text.data, text.len, "model", sets, err);
+    if (status == SOUK_OK) status = spec_parse(out, text.data, text.len, "model", NULL, err);
     buf_clear(&text);
     return status;
-}
-
-souk_status recipe_copy_spec(const spec *s, spec **out, souk_error *err) { return respec(s, NULL, out, err); }
-
-souk_status recipe_apply_sets(spec **s, const char *const *sets, souk_error *err) {
-    spec *changed = NULL;
-    TRY(respec(*s, sets, &changed, err));
-    spec_free(*s);
-    *s = changed;
-    return SOUK_OK;
 }
 
 const char *const recipe_checkpoint[RECIPE_CHECKPOINTS] = {".ckpt", ".refit.ckpt"};

@@ -10,7 +10,6 @@
 void recipe_table_options(table_options *out, const souk_table_options *o);
 /* Pairs name, type for the columns whose storage the spec decides; NULL-terminated, caller mem_free's; s NULL: none. */
 souk_status recipe_forced_types(const spec *s, const char *target, const char ***types, souk_error *err);
-souk_status recipe_apply_sets(spec **s, const char *const *sets, souk_error *err);
 souk_status recipe_copy_spec(const spec *s, spec **out, souk_error *err);
 /* Extensions of the checkpoints: of the judged fit and of the refit. */
 enum { RECIPE_CHECKPOINTS = 2 };
