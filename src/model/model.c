@@ -95,27 +95,39 @@ void model_free(model *m) {
 
 /* ---- writing ---- */
 
-/* The text of b, kept by the arena. */
-static const char *keep_text(arena *keep, const buf *b) { return arena_strndup(keep, b->data ? b->data : "", b->len); }
+/* The text of b, kept by the arena; b is cleared. NULL after a failure, which *status tells. */
+static const char *keep_text(arena *keep, buf *b, souk_status *status, souk_error *err) {
+    const char *text = NULL;
+    if (*status == SOUK_OK) *status = buf_status(b, "writing a model", err);
+    if (*status == SOUK_OK && !(text = arena_strndup(keep, b->data ? b->data : "", b->len)))
+        *status = err_nomem(err, "writing a model");
+    buf_clear(b);
+    return text;
+}
 
-static souk_status write_pipeline(const model *m, model_writer *w, arena *keep, souk_error *err) {
+static souk_status pipeline_text(const model *m, model_texts *out, arena *keep, souk_error *err) {
     buf text;
     json_writer json;
-    if (!m->pipeline) return SOUK_OK;
     buf_init(&text, 0);
     json_begin(&json, &text, false);
     json_object(&json);
     souk_status status = pipeline_to_json(m->pipeline, &json, err);
     json_end_object(&json);
-    if (status == SOUK_OK) status = buf_status(&text, "writing the model's encoders", err);
-    if (status == SOUK_OK) {
-        const char *kept = keep_text(keep, &text);
-        int64_t n = (int64_t)text.len;
-        status = kept ? model_writer_tensor(w, "asset/pipeline", FILE_U8, 1, &n, kept, err)
-                      : err_nomem(err, "writing the model");
-    }
-    buf_clear(&text);
+    out->pipeline_bytes = (int64_t)text.len;
+    out->pipeline = keep_text(keep, &text, &status, err);
     return status;
+}
+
+souk_status model_texts_make(const model *m, model_texts *out, arena *keep, souk_error *err) {
+    buf text;
+    *out = (model_texts){0};
+    buf_init(&text, 0);
+    souk_status status = spec_to_json(m->spec, &text, err);
+    out->spec = keep_text(keep, &text, &status, err);
+    if (status != SOUK_OK) return status;
+    out->seed = arena_printf(keep, "%lld", (long long)m->seed);
+    if (!out->seed) return err_nomem(err, "writing a model");
+    return m->pipeline ? pipeline_text(m, out, keep, err) : SOUK_OK;
 }
 
 static souk_status write_weights(const model *m, model_writer *w, arena *keep, souk_error *err) {
@@ -128,29 +140,24 @@ static souk_status write_weights(const model *m, model_writer *w, arena *keep, s
     return SOUK_OK;
 }
 
-souk_status model_write(const model *m, model_writer *w, arena *keep, souk_error *err) {
-    buf text;
-    buf_init(&text, 0);
-    souk_status status = spec_to_json(m->spec, &text, err);
-    const char *spec_text = status == SOUK_OK ? keep_text(keep, &text) : NULL,
-               *seed = arena_printf(keep, "%lld", (long long)m->seed);
-    buf_clear(&text);
-    if (status != SOUK_OK) return status;
-    if (!spec_text || !seed) return err_nomem(err, "writing the model");
-    TRY(model_writer_meta(w, "spec", spec_text, err));
-    TRY(model_writer_meta(w, "seed", seed, err));
+souk_status model_write(const model *m, const model_texts *texts, model_writer *w, arena *keep, souk_error *err) {
+    TRY(model_writer_meta(w, "spec", texts->spec, err));
+    TRY(model_writer_meta(w, "seed", texts->seed, err));
     if (m->fingerprint[0]) TRY(model_writer_meta(w, "fingerprint", m->fingerprint, err));
     if (m->metrics) TRY(model_writer_meta(w, "metrics", m->metrics, err));
-    TRY(write_pipeline(m, w, keep, err));
+    if (texts->pipeline)
+        TRY(model_writer_tensor(w, "asset/pipeline", FILE_U8, 1, &texts->pipeline_bytes, texts->pipeline, err));
     return write_weights(m, w, keep, err);
 }
 
 souk_status model_save(const model *m, const char *path, souk_error *err) {
     model_writer *w = NULL;
+    model_texts texts;
     arena keep;
     arena_init(&keep);
-    souk_status status = model_writer_new(&w, err);
-    if (status == SOUK_OK) status = model_write(m, w, &keep, err);
+    souk_status status = model_texts_make(m, &texts, &keep, err);
+    if (status == SOUK_OK) status = model_writer_new(&w, err);
+    if (status == SOUK_OK) status = model_write(m, &texts, w, &keep, err);
     if (status == SOUK_OK) status = model_writer_save(w, path, err);
     model_writer_free(w);
     arena_clear(&keep);

@@ -137,8 +137,9 @@ souk_status checkpoint_write(fit *f, souk_error *err) {
     if (!f->o->checkpoint_path) return SOUK_OK;
     opt_flush(f->opt, f->o->pool);
     arena_init(&keep);
-    souk_status status = model_writer_new(&w, err);
-    if (status == SOUK_OK) status = model_write(f->m, w, &keep, err);
+    souk_status status = f->texts.spec ? SOUK_OK : model_texts_make(f->m, &f->texts, &f->arena, err);
+    if (status == SOUK_OK) status = model_writer_new(&w, err);
+    if (status == SOUK_OK) status = model_write(f->m, &f->texts, w, &keep, err);
     if (status == SOUK_OK) status = add_state(f, w, &keep, err);
     if (status == SOUK_OK) status = add_optimiser(f, w, &keep, err);
     if (status == SOUK_OK) status = model_writer_save(w, f->o->checkpoint_path, err);

@@ -48,6 +48,7 @@ typedef struct fit {
     real **eval_params; /* weights that validation reads: averages under EMA, else the model's */
     real **best_params; /* NULL: not kept */
     fit_state s;
+    model_texts texts;     /* of checkpoints; made by the first one */
     epoch_record *history; /* [epochs] */
     double rate;           /* of the last step */
     double started, epoch_started, last_report, last_checkpoint;
