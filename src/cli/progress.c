@@ -34,8 +34,10 @@ static void show_time(char *text, size_t n, double seconds) {
         snprintf(text, n, "%.1f h", seconds / 3600);
     else if (seconds >= 90)
         snprintf(text, n, "%.0f min", seconds / 60);
-    else
+    else if (seconds >= 1)
         snprintf(text, n, "%.1f s", seconds);
+    else
+        snprintf(text, n, "%.0f ms", seconds * 1e3);
 }
 
 static void show_finished(const souk_progress *p) {

@@ -147,6 +147,7 @@ souk_status split_by_time(split *out, const table *t, const char *column_name, s
 souk_status split_last(split *out, int64_t n, double v, souk_error *err) {
     TRY(split_alloc(out, n, err));
     int64_t first = (int64_t)floor((double)n * (1.0 - v));
+    out->last = true;
     for (int64_t i = 0; i < n; i++) {
         if (i < first)
             out->train[out->n_train++] = i;

@@ -142,12 +142,12 @@ void recipe_log_columns(const table *t, const char *source) {
 }
 
 void recipe_log_split(const souk_train_options *o, const split *s, int64_t n_valid, int64_t n_test) {
-    const char *how = s->by_time                 ? "in order of time"
-                      : o->validation || o->test ? "files of their own"
-                      : s->n_test                ? "by row hash"
-                                                 : "as trainer.validation_split says";
-    log_info("split: %lld rows train, %lld validate, %lld test (%s)", (long long)s->n_train, (long long)n_valid,
-             (long long)n_test, how);
+    const char *rest = s->by_time ? "in order of time" : s->n_test || (s->n_valid && !s->last) ? "by row hash" : "";
+    const char *valid = o->validation ? o->validation : s->last ? "the last rows" : rest;
+    const char *test = o->test ? o->test : rest;
+    log_info("split: %lld rows train, %lld validate%s%s%s, %lld test%s%s%s", (long long)s->n_train, (long long)n_valid,
+             n_valid ? " (" : "", n_valid ? valid : "", n_valid ? ")" : "", (long long)n_test, n_test ? " (" : "",
+             n_test ? test : "", n_test ? ")" : "");
 }
 
 void recipe_warn_sorted(const table *t, const char *target, double validation_split) {
