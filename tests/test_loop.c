@@ -163,6 +163,25 @@ static void test_class_weights(void **state) {
     world_free(&a);
 }
 
+/* The rows of all epochs, given: the order of the table is what no shuffling gives. */
+static void test_fixed_order(void **state) {
+    world a, b;
+    souk_error err = {0};
+    train_result r, q;
+    int64_t order[3 * WORLD_ROWS];
+    (void)state;
+    r = run(&a, LABEL, "{epochs: 3, batch_size: 16, shuffle: false}", NULL);
+    world_new(&b, LABEL, "{epochs: 3, batch_size: 16}", 3);
+    for (int64_t i = 0; i < 3 * b.train->n; i++) order[i] = i % b.train->n;
+    train_options o = {.seed = 3, .fixed_order = order};
+    if (fit(&b, &o, &q, &err) != SOUK_OK) fail_msg("%s", err.message);
+    assert_true(same_weights(a.m, b.m));
+    train_result_clear(&r);
+    train_result_clear(&q);
+    world_free(&a);
+    world_free(&b);
+}
+
 static void test_not_finite(void **state) {
     world w;
     souk_error err = {0};
@@ -378,11 +397,10 @@ static int init(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_learns),         cmocka_unit_test(test_epoch_loss),
-                                       cmocka_unit_test(test_early_stopping), cmocka_unit_test(test_plateau),
-                                       cmocka_unit_test(test_class_weights),  cmocka_unit_test(test_not_finite),
-                                       cmocka_unit_test(test_no_allocation),  cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_resume),         cmocka_unit_test(test_interrupt),
-                                       cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns),     cmocka_unit_test(test_epoch_loss),    cmocka_unit_test(test_early_stopping),
+        cmocka_unit_test(test_plateau),    cmocka_unit_test(test_class_weights), cmocka_unit_test(test_fixed_order),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_resume),     cmocka_unit_test(test_interrupt),     cmocka_unit_test(test_refusals)};
     return cmocka_run_group_tests(tests, init, NULL);
 }

@@ -36,7 +36,7 @@ static void predict(const model *m, const dataset *d, int output, int64_t step, 
 static void test_round_trip(void **state) {
     souk_error err = {0};
     world w;
-    model *m;
+    model *m = NULL;
     char *a, *b;
     size_t na, nb;
     float p[WORLD_ROWS], q[WORLD_ROWS];

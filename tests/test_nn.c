@@ -221,8 +221,8 @@ static void test_build_and_run(void **state) {
     }
     for (int k = 0; k < 4; k++) {
         graph g;
-        plan *p;
-        plan_session *s;
+        plan *p = NULL;
+        plan_session *s = NULL;
         int64_t batch = k & 1 ? 9 : 4;
         graph_init(&g, batch, k >= 2);
         if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK ||
@@ -260,8 +260,8 @@ static void test_two_outputs(void **state) {
     net_output(n, "a", net_dense(n, "a", x, 1, GEMM_LINEAR, false), &(loss_attr){.kind = LOSS_MSE}, 1, false);
     net_output(n, "b", net_dense(n, "b", x, 1, GEMM_LINEAR, false), &(loss_attr){.kind = LOSS_MSE}, .5, false);
     graph g;
-    plan *p;
-    plan_session *s;
+    plan *p = NULL;
+    plan_session *s = NULL;
     graph_init(&g, 3, true);
     if (net_build(n, &g, &err) != SOUK_OK || plan_new(&p, &g, NULL, &err) != SOUK_OK ||
         plan_session_new(&s, p, 1, &err) != SOUK_OK)
