@@ -14,6 +14,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
+
 #include "simd/real.h"
 #include "simd/vec_base.h"
 
@@ -36,6 +40,16 @@ typedef struct vd { double v[16]; } vd;
 #define VEC_COPYSIGN(x, s) __builtin_copysignf((x), (s))
 #endif
 
+/* a < b ? a : b and a > b ? a : b. By instruction on x86, because it flushes a denormal that it returns and a branch does
+ * not: a compiler may choose either for the expression. */
+#if defined(__SSE__) && !defined(SOUK_DOUBLE)
+static inline real vec_min(real a, real b) { return _mm_cvtss_f32(_mm_min_ss(_mm_set_ss(a), _mm_set_ss(b))); }
+static inline real vec_max(real a, real b) { return _mm_cvtss_f32(_mm_max_ss(_mm_set_ss(a), _mm_set_ss(b))); }
+#else
+static inline real vec_min(real a, real b) { return a < b ? a : b; }
+static inline real vec_max(real a, real b) { return a > b ? a : b; }
+#endif
+
 /* ---- load, store ---- */
 VEC vf vf_set1(real a) { vf r; VEC_EACH r.v[i] = a; return r; }
 VEC vf vf_zero(void) { return vf_set1(0); }
@@ -53,8 +67,8 @@ VEC vf vf_div(vf a, vf b) { VEC_EACH a.v[i] = a.v[i] / b.v[i]; return a; }
 VEC vf vf_fma(vf a, vf b, vf c) { VEC_EACH a.v[i] = REAL_FMA(a.v[i], b.v[i], c.v[i]); return a; }    /* a*b + c */
 VEC vf vf_fnma(vf a, vf b, vf c) { VEC_EACH a.v[i] = REAL_FMA(-a.v[i], b.v[i], c.v[i]); return a; }  /* c - a*b */
 VEC vf vf_fms(vf a, vf b, vf c) { VEC_EACH a.v[i] = REAL_FMA(a.v[i], b.v[i], -c.v[i]); return a; }   /* a*b - c */
-VEC vf vf_min(vf a, vf b) { VEC_EACH a.v[i] = a.v[i] < b.v[i] ? a.v[i] : b.v[i]; return a; }
-VEC vf vf_max(vf a, vf b) { VEC_EACH a.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i]; return a; }
+VEC vf vf_min(vf a, vf b) { VEC_EACH a.v[i] = vec_min(a.v[i], b.v[i]); return a; }
+VEC vf vf_max(vf a, vf b) { VEC_EACH a.v[i] = vec_max(a.v[i], b.v[i]); return a; }
 VEC vf vf_sqrt(vf a) { VEC_EACH a.v[i] = VEC_SQRT(a.v[i]); return a; }
 VEC vf vf_abs(vf a) { VEC_EACH a.v[i] = VEC_ABS(a.v[i]); return a; }
 VEC vf vf_neg(vf a) { VEC_EACH a.v[i] = -a.v[i]; return a; }
@@ -125,7 +139,7 @@ VEC real vf_sum(vf a)
 VEC real vf_hmax(vf a)
 {
     for (int h = 8; h >= 1; h /= 2)
-        for (int i = 0; i < h; i++) a.v[i] = a.v[i] > a.v[i + h] ? a.v[i] : a.v[i + h];
+        for (int i = 0; i < h; i++) a.v[i] = vec_max(a.v[i], a.v[i + h]);
     return a.v[0];
 }
 VEC vd vd_zero(void) { vd r; VEC_EACH r.v[i] = 0; return r; }
