@@ -116,20 +116,43 @@ static void test_formats(void **state) {
 static void test_inspect_doctor_help(void **state) {
     (void)state;
     const char *const *const commands[] = {(const char *const[]){"souk", "inspect", "m.souk", NULL},
-                                                  (const char *const[]){"souk", "inspect", "m.souk", "--json", NULL},
-                                                  (const char *const[]){"souk", "doctor", NULL},
-                                                  (const char *const[]){"souk", "help", NULL},
-                                                  (const char *const[]){"souk", "help", "train", NULL},
-                                                  (const char *const[]){"souk", "help", "model", NULL},
-                                                  (const char *const[]){"souk", "help", "--man", NULL},
-                                                  (const char *const[]){"souk", "help", "--completion", "bash", NULL},
-                                                  (const char *const[]){"souk", "--version", NULL}};
+                                           (const char *const[]){"souk", "inspect", "m.souk", "--json", NULL},
+                                           (const char *const[]){"souk", "doctor", NULL},
+                                           (const char *const[]){"souk", "help", NULL},
+                                           (const char *const[]){"souk", "help", "train", NULL},
+                                           (const char *const[]){"souk", "help", "model", NULL},
+                                           (const char *const[]){"souk", "help", "--man", NULL},
+                                           (const char *const[]){"souk", "help", "--completion", "bash", NULL},
+                                           (const char *const[]){"souk", "--version", NULL}};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         program_run r = program_run_env(NULL, NULL, commands[i]);
         assert_int_equal(r.status, 0);
         assert_true(r.out_len > 5);
         program_clear(&r);
     }
+}
+
+/* More columns than an op has inputs, one of them named like a layer, one with a comma and a quote in its name. */
+static void test_wide_table(void **state) {
+    (void)state;
+    FILE *f = fopen("wide.csv", "w");
+    assert_non_null(f);
+    fputs("y,kind,embedding,\"a \"\"b\"\", c\"", f);
+    for (int c = 0; c < 40; c++) fprintf(f, ",x%d", c);
+    for (int r = 0; r < 120; r++) {
+        fprintf(f, "\n%s,%c,%c,%d", r % 2 ? "yes" : "no", 'a' + r % 3, 'p' + r % 5, r * 7 % 31);
+        for (int c = 0; c < 40; c++) fprintf(f, ",%d", (r * 37 + c * c * 11) % 101);
+    }
+    fclose(f);
+    program_run r = PROGRAM("train", "wide.csv", "--target", "y", "--out", "wide.souk", "--set", "trainer.epochs=2",
+                            "--replicates", "0", "--quiet");
+    if (r.status) print_message("%s", r.err);
+    assert_int_equal(r.status, 0);
+    program_clear(&r);
+    r = PROGRAM("predict", "wide.souk", "wide.csv");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "\"a \"\"b\"\", c\""));
+    program_clear(&r);
 }
 
 /* ---- bad input ---- */
@@ -348,6 +371,7 @@ int main(void) {
         cmocka_unit_test(test_no_config),
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_inspect_doctor_help),
+        cmocka_unit_test(test_wide_table),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_large_field),
         cmocka_unit_test(test_damaged_model),

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -332,10 +333,40 @@ static void test_mistakes(void **state) {
     expect(n, "layer add: its inputs are masked differently");
 }
 
+/* A table may have hundreds of columns, and call them what it likes. */
+static void test_many_inputs(void **state) {
+    enum { N = 300 };
+    int64_t one = 1;
+    net_id x[N];
+    char name[32];
+    souk_error err = {0};
+    (void)state;
+    net *n = net_new();
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, i == 7 ? "embedding" : "column %d", i);
+        x[i] = net_input(n, name, i % 3 ? DT_REAL : DT_I32, 1, &one);
+    }
+    for (int i = 0; i < N; i += 3) x[i] = net_flatten(n, NULL, net_embedding(n, NULL, x[i], 4 + i, 2, false));
+    loss_attr loss = {.kind = LOSS_BCE};
+    net_output(n, "y", net_dense(n, NULL, net_concat(n, NULL, N, x), 1, GEMM_SIGMOID, true), &loss, 1, false);
+    if (net_status(n, &err) != SOUK_OK) fail_msg("%s", err.message);
+    assert_int_equal(net_inputs(n), N);
+    assert_string_equal(net_param(n, 0)->name, "embedding_1/embeddings");
+    assert_string_equal(net_param(n, 99)->name, "embedding_100/embeddings");
+    assert_int_equal(net_params(n), N / 3 + 2);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(net_input_vocabulary(n, i), i % 3 ? -1 : 4 + i);
+        if (i % 3 == 0) assert_int_equal(net_table_input(n, i / 3), i);
+    }
+    assert_int_equal(net_table_input(n, N / 3), -1); /* the dense layer's kernel */
+    net_free(n);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_init_scales),    cmocka_unit_test(test_init_orthogonal),
                                        cmocka_unit_test(test_init_lstm_bias), cmocka_unit_test(test_init_keys),
                                        cmocka_unit_test(test_names),          cmocka_unit_test(test_build_and_run),
-                                       cmocka_unit_test(test_two_outputs),    cmocka_unit_test(test_mistakes)};
+                                       cmocka_unit_test(test_two_outputs),    cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_many_inputs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,9 +39,7 @@ static net_id apply(net *n, net_id x, const layer_config *c, const feature_shape
     return 0;
 }
 
-/* An input and its encoder. */
-static net_id encode(net *n, const input_config *c, const feature_shape *fitted) {
-    net_id x = net_input(n, c->feature.name, fitted->is_ids ? DT_I32 : DT_REAL, 1, &fitted->width);
+static net_id encode(net *n, net_id x, const input_config *c, const feature_shape *fitted) {
     if (c->n_layers == 0 && fitted->is_ids)
         return net_flatten(
             n, NULL, net_embedding(n, NULL, x, fitted->vocabulary, build_embedding_width(fitted->vocabulary), false));
@@ -66,8 +64,11 @@ souk_status model_build_net(net **out, const spec *s, const feature_shape *input
         status = err_nomem(err, "building the network");
         goto done;
     }
+    /* Inputs first: a column may be called "embedding", and automatic names make way for it. */
+    for (int i = 0; i < s->n_inputs; i++)
+        encoded[i] = net_input(n, s->inputs[i].feature.name, inputs[i].is_ids ? DT_I32 : DT_REAL, 1, &inputs[i].width);
     for (int i = 0; i < s->n_inputs; i++) {
-        encoded[i] = encode(n, &s->inputs[i], &inputs[i]);
+        encoded[i] = encode(n, encoded[i], &s->inputs[i], &inputs[i]);
         TRY_DONE(net_status(n, err));
         if (net_rank(n, encoded[i]) != 1) {
             status = err_set(err, SOUK_USAGE,

@@ -12,20 +12,27 @@
 #include "graph/plan.h"
 #include "model/model.h"
 
-enum { SIZES = 6, MAX_INPUTS = 16 };
+enum { SIZES = 6 };
 static const int64_t sizes[SIZES] = {1024, 256, 64, 16, 4, 1};
 
 struct scorer {
     const model *m;
     plan *plan[SIZES];
     plan_session *session[SIZES];
-    int threads[SIZES]; /* that the session was made for */
+    int threads[SIZES];  /* that the session was made for */
+    const void **inputs; /* [inputs] where the rows of a batch are */
 };
 
 souk_status scorer_new(scorer **out, const model *m, souk_error *err) {
     *out = mem_calloc(1, sizeof **out);
     if (!*out) return err_nomem(err, "preparing to predict");
     (*out)->m = m;
+    (*out)->inputs = mem_calloc((size_t)net_inputs(m->net) + 1, sizeof *(*out)->inputs);
+    if (!(*out)->inputs) {
+        scorer_free(*out);
+        *out = NULL;
+        return err_nomem(err, "preparing to predict");
+    }
     return SOUK_OK;
 }
 
@@ -35,6 +42,7 @@ void scorer_free(scorer *s) {
         plan_session_free(s->session[i]);
         plan_free(s->plan[i]);
     }
+    mem_free(s->inputs);
     mem_free(s);
 }
 
@@ -70,19 +78,19 @@ souk_status model_check_ids(const model *m, const dataset *d, int64_t begin, int
 }
 
 /* A batch of sizes[k] rows from `row`. */
-static void run(const scorer *s, int k, const dataset *d, int64_t row, pool *crew) {
-    const void *inputs[MAX_INPUTS];
+static void run(scorer *s, int k, const dataset *d, int64_t row, pool *crew) {
     for (int i = 0; i < d->n_inputs; i++) {
         const dataset_array *a = &d->inputs[i];
-        inputs[i] = a->is_ids ? (const void *)(a->ids + row * a->width) : (const void *)(a->values + row * a->width);
+        s->inputs[i] = a->is_ids ? (const void *)(a->ids + row * a->width) : (const void *)(a->values + row * a->width);
     }
-    plan_run(s->plan[k], s->session[k], &(plan_io){.inputs = inputs, .params = s->m->params, .seed = s->m->seed}, crew);
+    plan_run(s->plan[k], s->session[k], &(plan_io){.inputs = s->inputs, .params = s->m->params, .seed = s->m->seed},
+             crew);
 }
 
 souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, int output, float *out, pool *crew,
                        souk_error *err) {
     const model *m = s->m;
-    assert(d->n_inputs == net_inputs(m->net) && d->n_inputs <= MAX_INPUTS && output < net_outputs(m->net));
+    assert(d->n_inputs == net_inputs(m->net) && output < net_outputs(m->net));
     assert(begin >= 0 && n >= 0 && begin <= d->n - n);
     int64_t width = net_output_width(m->net, output), at = begin, end = begin + n;
     TRY(model_check_ids(m, d, begin, n, err));

@@ -32,6 +32,8 @@ void net_free(net *n) {
     mem_free(n->layers);
     mem_free(n->values);
     mem_free(n->params);
+    mem_free(n->inputs);
+    map_free(n->names);
     mem_free(n);
 }
 
@@ -66,16 +68,16 @@ bool net_usable(net *n, const char *word, net_id x, dtype type) {
     return true;
 }
 
-static const layer *find_layer(const net *n, const char *name) {
-    for (int i = 0; i < n->n_layers; i++)
-        if (strcmp(n->layers[i].name, name) == 0) return &n->layers[i];
-    return NULL;
-}
+static bool name_taken(const net *n, const char *name) { return map_find(n->names, name, strlen(name)) >= 0; }
 
-/* Keras: "lstm", "lstm_1", "lstm_2" …, skipping what is taken. */
-static const char *automatic_name(net *n, const char *word) {
-    const char *name = arena_strdup(&n->arena, word);
-    for (int i = 1; name && find_layer(n, name); i++) name = arena_printf(&n->arena, "%s_%d", word, i);
+/* Keras: "lstm", "lstm_1", "lstm_2" …, skipping what is taken. The search starts behind the last layer of the kind, so
+ * that a table of thousands of columns takes no time. */
+static const char *automatic_name(net *n, const layer_def *def, int *number) {
+    const char *name = arena_strdup(&n->arena, def->word);
+    int i = n->n_layers - 1;
+    while (i >= 0 && (n->layers[i].def != def || n->layers[i].number == 0)) i--;
+    *number = i < 0 ? 0 : n->layers[i].number;
+    while (name && name_taken(n, name)) name = arena_printf(&n->arena, "%s_%d", def->word, ++*number);
     return name;
 }
 
@@ -83,17 +85,21 @@ layer *layer_new(net *n, const layer_def *def, const char *name, int n_in, const
                  size_t attr_size) {
     if (n->err.code != SOUK_OK) return NULL;
     assert(n_in <= GRAPH_MAX_IN);
-    if (name && find_layer(n, name)) {
+    if (!n->names && !(n->names = map_new())) {
+        err_nomem(&n->err, "recording a layer");
+        return NULL;
+    }
+    if (name && name_taken(n, name)) {
         net_fail(n, name, "another layer has this name already: names must differ, or be left out");
         return NULL;
     }
     layer l = {.def = def, .n_in = n_in, .first_param = n->n_params};
-    l.name = name ? arena_strdup(&n->arena, name) : automatic_name(n, def->word);
+    l.name = name ? arena_strdup(&n->arena, name) : automatic_name(n, def, &l.number);
     for (int i = 0; i < n_in; i++) l.in[i] = in[i];
     void *copy = attr_size > 0 ? arena_alloc(&n->arena, attr_size) : NULL;
     if (copy) memcpy(copy, attr, attr_size);
     l.attr = copy;
-    if (!l.name || (attr_size > 0 && !copy) ||
+    if (!l.name || (attr_size > 0 && !copy) || map_put(n->names, l.name, strlen(l.name), NULL) < 0 ||
         !mem_grow(&n->layers, &n->layer_capacity, (size_t)n->n_layers, sizeof *n->layers)) {
         err_nomem(&n->err, "recording a layer");
         return NULL;
@@ -109,6 +115,13 @@ static bool dims_fit(int rank, const int64_t *d) {
     for (int i = 0; fits && i < rank; i++)
         fits = d[i] > 0 && size_mul(bytes, (size_t)d[i], &bytes) && bytes <= (SIZE_MAX >> 16);
     return fits;
+}
+
+/* Number of the input whose ids a layer reads, or -1. */
+static int input_of(const net *n, const layer *l) {
+    if (l->n_in == 0) return -1;
+    const layer *from = &n->layers[net_at(n, l->in[0])->layer];
+    return from->def == &layer_input ? *(const int32_t *)from->attr : -1;
 }
 
 void layer_param(net *n, const char *variable, init_def init, int rank, const int64_t *d, const param_def *flags) {
@@ -129,6 +142,8 @@ void layer_param(net *n, const char *variable, init_def init, int rank, const in
     }
     n->params[n->n_params++] = p;
     l->n_params++;
+    net_source *source = p.is_table && input_of(n, l) >= 0 ? &n->inputs[input_of(n, l)] : NULL;
+    if (source && (source->vocabulary < 0 || d[0] < source->vocabulary)) source->vocabulary = d[0];
 }
 
 net_id layer_value(net *n, dtype type, int rank, const int64_t *d, net_id mask) {
@@ -170,22 +185,21 @@ const char *net_value_text(const net_value *v, char dst[96]) {
 
 static node_id build_input(builder *b, const layer *l) {
     const net_value *v = net_at(b->n, l->out);
-    int32_t slot = 0;
-    while (b->n->inputs[slot] != l->out) slot++;
-    return graph_input(b->g, slot, v->type, v->rank, v->d);
+    const int32_t *slot = l->attr;
+    return graph_input(b->g, *slot, v->type, v->rank, v->d);
 }
 
 const layer_def layer_input = {"input_layer", "InputLayer", build_input};
 
 net_id net_input(net *n, const char *name, dtype type, int rank, const int64_t *dims_without_batch) {
-    if (!layer_new(n, &layer_input, name, 0, NULL, NULL, 0)) return 0;
-    int most = (int)(sizeof n->inputs / sizeof *n->inputs);
-    if (n->n_inputs == most) {
-        net_fail(n, n->layers[n->n_layers - 1].name, "more than %d inputs", most);
+    int32_t slot = n->n_inputs;
+    if (!layer_new(n, &layer_input, name, 0, NULL, &slot, sizeof slot)) return 0;
+    if (!mem_grow(&n->inputs, &n->input_capacity, (size_t)n->n_inputs, sizeof *n->inputs)) {
+        err_nomem(&n->err, "recording an input");
         return 0;
     }
     net_id id = layer_value(n, type, rank, dims_without_batch, 0);
-    if (id) n->inputs[n->n_inputs++] = id;
+    if (id) n->inputs[n->n_inputs++] = (net_source){id, -1};
     return id;
 }
 
@@ -312,10 +326,10 @@ souk_status net_build_loss(const net *n, graph *g, souk_error *err) { return bui
 
 int net_inputs(const net *n) { return n->n_inputs; }
 int net_outputs(const net *n) { return n->n_heads; }
-const char *net_input_name(const net *n, int i) { return n->layers[net_at(n, n->inputs[i])->layer].name; }
-bool net_input_is_ids(const net *n, int i) { return net_at(n, n->inputs[i])->type == DT_I32; }
+const char *net_input_name(const net *n, int i) { return n->layers[net_at(n, n->inputs[i].value)->layer].name; }
+bool net_input_is_ids(const net *n, int i) { return net_at(n, n->inputs[i].value)->type == DT_I32; }
 
-int64_t net_input_width(const net *n, int i) { return net_row(net_at(n, n->inputs[i])); }
+int64_t net_input_width(const net *n, int i) { return net_row(net_at(n, n->inputs[i].value)); }
 
 const char *net_output_name(const net *n, int i) { return n->heads[i].name; }
 int64_t net_output_width(const net *n, int i) { return net_at(n, n->heads[i].value)->d[0]; }
@@ -344,21 +358,18 @@ int net_find_param(const net *n, const char *name) {
 }
 
 int net_table_input(const net *n, int param) {
-    for (int i = 0; n->params[param].is_table && i < n->n_layers; i++) {
-        const layer *l = &n->layers[i];
-        if (l->first_param != param || l->n_params == 0) continue;
-        for (int slot = 0; slot < n->n_inputs; slot++)
-            if (n->inputs[slot] == l->in[0]) return slot;
+    int low = 0, high = n->n_layers - 1; /* first_param ascends: the last layer that begins at or before it has it */
+    while (low < high) {
+        int mid = low + (high - low + 1) / 2;
+        if (n->layers[mid].first_param <= param)
+            low = mid;
+        else
+            high = mid - 1;
     }
-    return -1;
+    return n->params[param].is_table ? input_of(n, &n->layers[low]) : -1;
 }
 
-int64_t net_input_vocabulary(const net *n, int i) {
-    int64_t smallest = -1;
-    for (int p = 0; p < n->n_params; p++)
-        if (net_table_input(n, p) == i && (smallest < 0 || n->params[p].d[0] < smallest)) smallest = n->params[p].d[0];
-    return smallest;
-}
+int64_t net_input_vocabulary(const net *n, int i) { return n->inputs[i].vocabulary; }
 
 souk_status net_init_param(const net *n, int i, uint64_t seed, real *values, souk_error *err) {
     const param_def *p = &n->params[i];

@@ -5,6 +5,7 @@
 #ifndef SOUK_NN_NET_IMPL_H
 #define SOUK_NN_NET_IMPL_H
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "nn/net.h"
 
@@ -21,6 +22,7 @@ typedef struct layer_def {
 struct layer {
     const layer_def *def;
     const char *name;
+    int number; /* of an automatic name: 1 for "lstm_1"; 0 for "lstm" and for names that were given */
     int n_in;
     net_id in[GRAPH_MAX_IN];
     net_id out;
@@ -36,6 +38,11 @@ typedef struct net_value {
     net_id mask; /* the embedding's output whose ids make the mask; 0: not masked */
     int layer;   /* number of the layer that made it */
 } net_value;
+
+typedef struct net_source { /* an input */
+    net_id value;
+    int64_t vocabulary; /* rows of the smallest embedding that reads it; -1: none does */
+} net_source;
 
 typedef struct net_head { /* an output */
     const char *name;
@@ -56,8 +63,10 @@ struct net {
     param_def *params;
     int n_params;
     size_t param_capacity;
-    net_id inputs[16];
+    net_source *inputs;
     int n_inputs;
+    size_t input_capacity;
+    map *names; /* of all layers; made with the first */
     net_head heads[16];
     int n_heads;
     souk_error err; /* the first mistake */

@@ -142,6 +142,7 @@ static souk_status check_rows(const fit *f, const dataset *d, const char *what, 
 static souk_status allocate(fit *f, souk_error *err) {
     const dataset *d = f->train;
     size_t n = (size_t)d->n, count = (size_t)f->m->n_params + 1;
+    int slots = d->n_inputs + d->n_targets + 1;
     bool keeps_best = f->t->early_stopping && f->t->restore_best_weights;
     f->order = arena_array(&f->arena, n, sizeof *f->order);
     f->weight = arena_array(&f->arena, n, sizeof *f->weight);
@@ -151,9 +152,11 @@ static souk_status allocate(fit *f, souk_error *err) {
     f->eval_params = arena_array(&f->arena, count, sizeof *f->eval_params);
     f->best_params = keeps_best ? arena_array(&f->arena, count, sizeof *f->best_params) : NULL;
     f->history = mem_calloc((size_t)f->t->epochs + 1, sizeof *f->history);
-    bool fine = f->order && f->weight && f->valid_weight && f->samples && f->grads && f->eval_params &&
-                (f->best_params || !keeps_best) && f->history;
-    int slots = d->n_inputs + d->n_targets + 1;
+    f->gathered = arena_array(&f->arena, (size_t)slots, sizeof *f->gathered);
+    f->slots = arena_array(&f->arena, (size_t)slots, sizeof *f->slots);
+    f->valued = arena_array(&f->arena, (size_t)slots, sizeof *f->valued);
+    bool fine = f->order && f->weight && f->valid_weight && f->samples && f->grads && f->eval_params && f->gathered &&
+                f->slots && f->valued && (f->best_params || !keeps_best) && f->history;
     for (int i = 0; fine && i < slots; i++) {
         int64_t width = i < d->n_inputs ? d->inputs[i].width : i + 1 < slots ? d->targets[i - d->n_inputs].width : 1;
         size_t cells;
@@ -287,7 +290,7 @@ static const void *rows_from(const dataset_array *a, int64_t row) {
 
 void fit_validate(fit *f, double *loss, double *metric) {
     const dataset *d = f->valid;
-    const void *slots[FIT_MAX_SLOTS];
+    const void **slots = f->valued;
     *loss = *metric = 0;
     opt_flush(f->opt, f->o->pool);
     for (int64_t at = 0; at < d->n;) {

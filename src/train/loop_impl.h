@@ -6,7 +6,7 @@
 #include "train/opt.h"
 #include "train/sched.h"
 
-enum { FIT_MAX_SLOTS = 16 + 16 + 1, FIT_SUMS = 3 };
+enum { FIT_SUMS = 3 };
 
 /* Plan and session for one number of rows. */
 typedef struct lane {
@@ -35,15 +35,16 @@ typedef struct fit {
     const trainer_config *t;
     arena arena; /* everything below but plans and optimiser */
     opt *opt;
-    lane full, last;               /* training batches; the last one of an epoch may be smaller */
-    lane eval, eval_last;          /* validation */
-    int64_t batch, steps;          /* rows of a batch, batches of an epoch */
-    int64_t *order;                /* [n] */
-    real *weight;                  /* [n] sample weight times class weight */
-    real *valid_weight;            /* [n_valid] */
-    void *gathered[FIT_MAX_SLOTS]; /* a batch: inputs, targets, weight */
-    const void *slots[FIT_MAX_SLOTS];
-    uint64_t *samples; /* [batch] */
+    lane full, last;      /* training batches; the last one of an epoch may be smaller */
+    lane eval, eval_last; /* validation */
+    int64_t batch, steps; /* rows of a batch, batches of an epoch */
+    int64_t *order;       /* [n] */
+    real *weight;         /* [n] sample weight times class weight */
+    real *valid_weight;   /* [n_valid] */
+    void **gathered;      /* a batch: inputs, targets, weight */
+    const void **slots;   /* the same */
+    const void **valued;  /* the same, where a batch of validation rows lies */
+    uint64_t *samples;    /* [batch] */
     const param_grad **grads;
     real **eval_params; /* weights that validation reads: averages under EMA, else the model's */
     real **best_params; /* NULL: not kept */
