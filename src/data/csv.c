@@ -38,7 +38,7 @@ bool batch_room(batch *b) {
     size_t need = 0;
     if (!mem_grow(&b->rows, &b->row_capacity, (size_t)b->n, sizeof *b->rows)) return false;
     if (!size_mul((size_t)b->n + 1, (size_t)b->n_columns, &need)) return false;
-    if (need <= b->cell_capacity) return true;
+    if (need <= b->cell_capacity && b->cells) return true;
     size_t capacity = need + need / 2 + 64;
     cell *p = mem_realloc(b->cells, capacity, sizeof *p);
     if (!p) return false;

@@ -18,7 +18,7 @@
 #include "data/schema.h"
 #include "simd/kern.h"
 
-enum { READ_SIZE = 256 * 1024, PAD = 64, BATCH_CELLS = 1 << 13 };
+enum { READ_SIZE = 256 * 1024, PAD = 64, BATCH_CELLS = 1 << 13, ROW_SLACK = 1 << 20 };
 
 static const char *shown(const char *path) { return strcmp(path, "-") == 0 ? "standard input" : path; }
 static const char *file_name(const table_reader *r) {
@@ -44,9 +44,11 @@ static souk_status fill(table_reader *r, size_t want, souk_error *err) {
     r->n -= r->pos;
     r->pos = 0;
     r->fresh = false;
-    if (!text_room(r, want)) return err_nomem(err, "reading a table");
     while (r->n < want && !r->eof) {
-        size_t ask = want - r->n, got = 0;
+        size_t room = r->n + (r->n > READ_SIZE ? r->n : READ_SIZE),
+               got = 0; /* grows with what comes, not with what is hoped for */
+        if (!text_room(r, room < want ? room : want)) return err_nomem(err, "reading a table");
+        size_t ask = r->capacity - PAD < want ? r->capacity - PAD - r->n : want - r->n;
         if (r->o.read_size > 0 && ask > (size_t)r->o.read_size) ask = (size_t)r->o.read_size;
         TRY(source_read(r->src, r->text + r->n, ask, &got, err));
         r->eof = got == 0;
@@ -59,6 +61,7 @@ static souk_status fill(table_reader *r, size_t want, souk_error *err) {
         }
         r->n += got;
     }
+    if (!text_room(r, r->n)) return err_nomem(err, "reading a table");
     memset(r->text + r->n, 0, PAD);
     return SOUK_OK;
 }
@@ -548,7 +551,7 @@ souk_status reader_open(table_reader **out, const char *path, const table_option
     batch_init(&r->rows);
     r->o = *options;
     if (r->o.max_field <= 0 || r->o.max_field > 256 << 20) r->o.max_field = r->o.max_field <= 0 ? 16 << 20 : 256 << 20;
-    r->max_row = (size_t)r->o.max_field * 2 + (1 << 20);
+    r->max_row = (size_t)(r->o.max_field * 2 + (r->o.max_field < ROW_SLACK / 64 ? r->o.max_field * 64 : ROW_SLACK));
     if (!(r->path = mem_strdup(path))) TRY_DONE(err_nomem(err, "opening a table"));
     TRY_DONE(fs_glob(path, &r->paths, &r->n_paths, err));
     TRY_DONE(reject_open(&r->rejects, r->o.reject_path, err));

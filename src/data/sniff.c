@@ -19,8 +19,9 @@ enum { SNIFF_ROWS = 200, SNIFF_FIELDS = 512 };
 /* The first rows under one candidate. */
 typedef struct sample {
     int n; /* rows */
-    int fields[SNIFF_ROWS];
-    cell *cells; /* [SNIFF_ROWS, SNIFF_FIELDS] */
+    int fields[SNIFF_ROWS + 1];
+    cell *cells;      /* [rows, stride] */
+    int rows, stride; /* SNIFF_ROWS and SNIFF_FIELDS, fewer for a text that cannot hold as many */
     buf scratch;
     const char *text;
     int usual;    /* the most frequent number of fields */
@@ -29,7 +30,7 @@ typedef struct sample {
 } sample;
 
 static const char *cell_at(const sample *s, int row, int k, size_t *len) {
-    const cell *c = s->cells + row * SNIFF_FIELDS + k;
+    const cell *c = s->cells + row * s->stride + k;
     *len = c->len & CELL_LENGTH;
     return (c->len & CELL_SCRATCH ? s->scratch.data : s->text) + c->at;
 }
@@ -58,10 +59,10 @@ static souk_status take(sample *s, table_format format, char delimiter, const ch
     s->unclosed = false;
     souk_status status = csv_mask(&scan, text, n, err);
     size_t pos = 0;
-    while (status == SOUK_OK && s->n < SNIFF_ROWS) {
+    while (status == SOUK_OK && s->n < s->rows) {
         batch_row row;
-        csv_end e = csv_row(&scan, text, n, complete, &pos, s->cells + s->n * SNIFF_FIELDS, SNIFF_FIELDS,
-                            &s->fields[s->n], &row, &s->scratch);
+        csv_end e = csv_row(&scan, text, n, complete, &pos, s->cells + s->n * s->stride, s->stride, &s->fields[s->n],
+                            &row, &s->scratch);
         if (e == CSV_NOMEM) status = err_nomem(err, "looking at the first rows");
         if (e == CSV_UNCLOSED) s->unclosed = true;
         if (e != CSV_ROW || s->fields[s->n] == 0) break;
@@ -133,7 +134,7 @@ static souk_status best_delimiter(sample *s, const char *text, size_t n, bool co
 static bool mostly_numbers(const sample *s) {
     int numbers = 0, cells = 0;
     for (int i = s->n > 1; i < s->n; i++)
-        for (int c = 0; c < s->fields[i] && c < SNIFF_FIELDS; c++) {
+        for (int c = 0; c < s->fields[i] && c < s->stride; c++) {
             size_t len;
             double v;
             const char *p = cell_at(s, i, c, &len);
@@ -228,7 +229,7 @@ static evidence column_evidence(const sample *s, int k, char decimal) {
 
 static bool decide_header(const sample *s, char decimal) {
     if (s->n == 0) return true;
-    int columns = s->fields[0] < SNIFF_FIELDS ? s->fields[0] : SNIFF_FIELDS;
+    int columns = s->fields[0] < s->stride ? s->fields[0] : s->stride;
     bool names = true;
     for (int c = 0; c < columns; c++) {
         size_t len;
@@ -249,7 +250,9 @@ static bool decide_header(const sample *s, char decimal) {
 souk_status sniff(const char *path, const char *text, size_t n, bool complete, const table_options *options,
                   sniffed *out, souk_error *err) {
     *out = (sniffed){0};
-    sample s = {.cells = mem_array((size_t)SNIFF_ROWS * SNIFF_FIELDS, sizeof(cell))};
+    sample s = {.rows = n < SNIFF_ROWS ? (int)n + 1 : SNIFF_ROWS,
+                .stride = n < SNIFF_FIELDS ? (int)n + 1 : SNIFF_FIELDS};
+    s.cells = mem_array((size_t)(s.rows * s.stride), sizeof(cell));
     if (!s.cells) return err_nomem(err, "looking at the first rows");
     buf_init(&s.scratch, 0);
     souk_status status = decide_format(&s, path, text, n, complete, options, out, err);
