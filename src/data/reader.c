@@ -150,7 +150,7 @@ static souk_status first_row(table_reader *r, int *n, souk_error *err) {
         int64_t line = r->csv.line;
         csv_end e = csv_row(&r->csv, r->text, r->n, r->eof, &pos, b->cells, capacity, n, b->rows, &b->scratch);
         bool header = r->how.header && e == CSV_ROW && *n > 0 && *n <= capacity;
-        if (header)
+        if (header || e == CSV_MORE) /* blank lines before the first row are passed once, however many they are */
             r->pos = pos;
         else
             r->csv.line = line;
