@@ -185,7 +185,7 @@ static const mistake mistakes[] = {
     {"only a header", "text,label\n", 0, ARGV(TRAIN), 2, {"bad.csv", "no rows"}},
     {"uneven rows", "text,label\n" ROWS20 "a b,1,2,3\nc d\n", 0, ARGV(TRAIN), 2, {"bad.csv:22", "--max-bad"}},
     {"invalid UTF-8", "text,label\n" ROWS20 "a\xff\xfe b,1\n", 0, ARGV(TRAIN), 2, {"bad.csv:22", "UTF-8"}},
-    {"UTF-16", "\xff\xfet\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0", 26, ARGV(TRAIN), 2, {"UTF-16", "iconv"}},
+    {"UTF-16", "\xff\xfet\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0", 24, ARGV(TRAIN), 2, {"UTF-16", "iconv"}},
     {"NUL bytes", "text,label\na\0b,1\nc d,0\n", 23, ARGV(TRAIN), 2, {"NUL"}},
     {"an unclosed quote",
      "text,label\n" ROWS20 "\"never closed,1\nc d,0\n",
