@@ -243,6 +243,7 @@ static void scales_number_targets(void **state) {
     dataset *d = encode(p, t, true, &dropped);
     assert_int_equal(d->n, 3);
     assert_true(fabs((double)d->targets[0].values[2] * scale + offset - 30) < 1e-5);
+    assert_true(d->targets[0].exact[2] == 30); /* predictions are judged by the value as it was read */
     dataset_free(d);
     pipeline_free(p);
     table_free(t);

@@ -12,6 +12,7 @@ static void free_arrays(dataset_array *a, int n) {
     for (int i = 0; a && i < n; i++) {
         mem_free(a[i].ids);
         mem_free(a[i].values);
+        mem_free(a[i].exact);
     }
     mem_free(a);
 }
@@ -66,6 +67,10 @@ static souk_status select_arrays(dataset_array *to, const dataset_array *from, i
         to[i] = (dataset_array){.is_ids = from[i].is_ids, .width = from[i].width};
         TRY(dataset_array_alloc(&to[i], n, err));
         dataset_gather(&from[i], idx, n, to[i].is_ids ? (void *)to[i].ids : (void *)to[i].values);
+        if (!from[i].exact) continue;
+        to[i].exact = mem_array((size_t)n + 1, sizeof *to[i].exact);
+        if (!to[i].exact) return err_nomem(err, "selecting rows");
+        for (int64_t k = 0; k < n; k++) to[i].exact[k] = from[i].exact[idx[k]];
     }
     return SOUK_OK;
 }

@@ -12,6 +12,7 @@ typedef struct dataset_array {
     int64_t width;
     int32_t *ids;
     float *values;
+    double *exact; /* [n] a number target in its own unit, not rounded: what predictions are judged by; else NULL */
 } dataset_array;
 
 typedef struct dataset {

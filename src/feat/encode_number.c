@@ -101,7 +101,9 @@ souk_status number_fit(encoder *e, const cells *c, souk_error *err) {
     return SOUK_OK;
 }
 
-souk_status number_encode(const encoder *e, const cells *c, float *out, souk_error *err) {
+souk_status number_encode(const encoder *e, const cells *c, dataset_array *out, souk_error *err) {
+    if (e->output && !(out->exact = mem_array((size_t)c->n + 1, sizeof *out->exact)))
+        return err_nomem(err, "encoding rows");
     for (int64_t i = 0; i < c->n; i++) {
         double x = e->fill;
         if (!cells_missing(c, i))
@@ -111,7 +113,8 @@ souk_status number_encode(const encoder *e, const cells *c, float *out, souk_err
         if (e->config.norm == NORM_LOG1P && x <= -1)
             x = e->fill; /* no training row was like this: as good as missing */
         double y = (transformed(e, x) - e->offset) / e->scale;
-        out[i] = (float)(y > FLT_MAX ? FLT_MAX : y < -FLT_MAX ? -FLT_MAX : y);
+        if (out->exact) out->exact[i] = x;
+        out->values[i] = (float)(y > FLT_MAX ? FLT_MAX : y < -FLT_MAX ? -FLT_MAX : y);
     }
     return SOUK_OK;
 }

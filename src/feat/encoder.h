@@ -62,7 +62,7 @@ bool class_known(const encoder *e, const cells *c, int64_t i);
 
 /* Shape of the encoded array (is_ids, width) and the values of all rows. */
 dataset_array encoder_array(const encoder *e);
-souk_status number_encode(const encoder *e, const cells *c, float *out, souk_error *err);
+souk_status number_encode(const encoder *e, const cells *c, dataset_array *out, souk_error *err);
 souk_status class_encode(const encoder *e, const cells *c, dataset_array *out, souk_error *err);
 souk_status text_encode(const encoder *e, const cells *c, int32_t *out, souk_error *err); /* out [n, maxlen] */
 

@@ -184,7 +184,7 @@ static souk_status encode_column(const encoder *e, const cells *c, dataset_array
     *a = encoder_array(e);
     TRY(dataset_array_alloc(a, c->n, err));
     switch (e->config.type) {
-    case FEATURE_NUMBER: return number_encode(e, c, a->values, err);
+    case FEATURE_NUMBER: return number_encode(e, c, a, err);
     case FEATURE_BINARY:
     case FEATURE_CATEGORY: return class_encode(e, c, a, err);
     case FEATURE_TEXT:

@@ -3,6 +3,7 @@
  * Probabilities are cut at the threshold for the class metrics only; ranking metrics see them as they are. */
 #include "train/judge.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -17,14 +18,11 @@ static metric_task task_of(const model *m, int output) {
 }
 
 /* Truth of every row as doubles: 0/1, a class number, or a value in its own unit. */
-static void truth(const model *m, const dataset *d, int output, metric_task task, double *y) {
+static void truth(const dataset *d, int output, metric_task task, double *y) {
     const dataset_array *a = &d->targets[output];
-    double scale = 1, offset = 0;
-    if (task == TASK_NUMBER) pipeline_target_scale(m->pipeline, output, &scale, &offset);
+    assert(task != TASK_NUMBER || a->exact);
     for (int64_t i = 0; i < d->n; i++)
-        y[i] = a->is_ids             ? (double)a->ids[i]
-               : task == TASK_NUMBER ? (double)a->values[i] * scale + offset
-                                     : (double)a->values[i];
+        y[i] = a->is_ids ? (double)a->ids[i] : task == TASK_NUMBER ? a->exact[i] : (double)a->values[i];
 }
 
 souk_status judge(metric_set *out, const model *m, const dataset *d, int output, const judge_options *options,
@@ -51,7 +49,7 @@ souk_status judge(metric_set *out, const model *m, const dataset *d, int output,
     TRY_DONE(scorer_run(s, d, 0, d->n, output, raw, options->pool, err));
     for (size_t i = 0; i < cells; i++) p[i] = (double)raw[i];
     for (int64_t i = 0; w && i < d->n; i++) w[i] = (double)d->weight[i];
-    truth(m, d, output, task, y);
+    truth(d, output, task, y);
     double threshold = isnan(options->threshold) ? m->spec->outputs[output].threshold : options->threshold;
     status = metric_all(out, task, d->n, k, y, p, w, threshold, options->replicates, options->seed, options->pool, err);
 done:
@@ -102,6 +100,21 @@ void judge_json(json_writer *w, const model *m, int output, const metric_set *s)
 
 enum { MATRIX_MAX = 12 }; /* classes that still make a readable matrix on a terminal */
 
+/* A class name in `width` terminal columns: cut between characters, or filled up on the left or on the right. */
+static void class_text(buf *out, const char *name, size_t width, bool right) {
+    size_t n = strlen(name), keep = 0, columns = 0;
+    while (keep < n) {
+        uint32_t code;
+        size_t bytes = utf8_decode(name + keep, n - keep, &code), more = utf8_width(name + keep, bytes);
+        if (columns + more > width) break;
+        keep += bytes;
+        columns += more;
+    }
+    for (size_t i = columns; right && i < width; i++) buf_char(out, ' ');
+    buf_add(out, name, keep);
+    for (size_t i = columns; !right && i < width; i++) buf_char(out, ' ');
+}
+
 static void confusion_text(buf *out, const model *m, int output, const confusion *c) {
     size_t width = 9;
     for (int64_t i = 0; i < c->k; i++) {
@@ -112,13 +125,14 @@ static void confusion_text(buf *out, const model *m, int output, const confusion
     if (width > 20) width = 20;
     buf_str(out, "\n  confusion (rows: truth, columns: prediction)\n    ");
     for (size_t i = 0; i < width; i++) buf_char(out, ' ');
-    for (int64_t j = 0; j < c->k; j++) buf_printf(out, " %9.9s", pipeline_class(m->pipeline, output, j));
+    for (int64_t j = 0; j < c->k; j++) {
+        buf_char(out, ' ');
+        class_text(out, pipeline_class(m->pipeline, output, j), 9, true);
+    }
     buf_char(out, '\n');
     for (int64_t i = 0; i < c->k; i++) {
-        const char *name = pipeline_class(m->pipeline, output, i);
-        size_t n = utf8_width(name, strlen(name));
-        buf_printf(out, "    %.20s", name);
-        for (; n < width; n++) buf_char(out, ' ');
+        buf_str(out, "    ");
+        class_text(out, pipeline_class(m->pipeline, output, i), width, false);
         for (int64_t j = 0; j < c->k; j++) buf_printf(out, " %9.6g", c->count[i * c->k + j]);
         buf_char(out, '\n');
     }
