@@ -72,6 +72,7 @@ souk_test(test_spec model)
 souk_test(test_model model threads)
 # --- train
 souk_test(test_sched train)
+souk_test(test_roles train)
 souk_test(test_opt train threads)
 souk_test(test_keras_steps train)
 souk_double_test(test_keras_steps)

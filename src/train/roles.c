@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static const char *const role_names[] = {"id",     "ignore", "weight",    "time",    "customer", "user", "item",
                                          "amount", "group",  "treatment", "outcome", "arm",      "post", "channel"};
 enum { N_ROLES = sizeof role_names / sizeof *role_names };
@@ -73,15 +75,41 @@ souk_status roles_parse(roles *out, const char *text, const table *t, const char
     return SOUK_OK;
 }
 
-feature_type roles_target_type(const column *c) {
+feature_type roles_target_type(const table *t, const column *c) {
     if (c->n_distinct == 2) return FEATURE_BINARY;
     if (!c->is_number) return FEATURE_CATEGORY;
     if (c->n_distinct < 0 || c->n_distinct > 20) return FEATURE_NUMBER;
-    return c->type == COLUMN_CATEGORY || c->type == COLUMN_BINARY ? FEATURE_CATEGORY : FEATURE_NUMBER;
+    for (int64_t i = 0; i < t->n; i++)
+        if (!c->missing[i] && c->number[i] != floor(c->number[i])) return FEATURE_NUMBER;
+    return FEATURE_CATEGORY;
+}
+
+enum { LETTER_ROWS = 2000 }; /* rows that are looked at: enough to tell a script */
+
+/* Chinese and Japanese are written without spaces: to a tokenizer of words a sentence is one word, never seen again. */
+static bool mostly_cjk(const table *t, const column *c) {
+    int64_t cjk = 0, letters = 0;
+    for (int64_t i = 0; i < t->n && i < LETTER_ROWS; i++) {
+        size_t len, at = 0;
+        const char *s = column_text(c, i, &len);
+        while (at < len) {
+            uint32_t code;
+            at += utf8_decode(s + at, len - at, &code);
+            bool is_cjk = utf8_is_cjk(code) || (code >= 0x3040 && code <= 0x30FF); /* kana */
+            cjk += is_cjk;
+            letters += is_cjk || (code | 32) - 'a' < 26 || (code >= 0xC0 && code < 0x2000);
+        }
+    }
+    return cjk * 2 > letters;
+}
+
+static const char *distinct_text(arena *a, const column *c) {
+    return c->n_distinct < 0 ? "over 1,000" : arena_printf(a, "%lld", (long long)c->n_distinct);
 }
 
 /* The feature for a column, with the reason; false: left out, with a note. */
-static bool choose_feature(arena *a, const column *c, feature_config *f, const char **reason, const char **note) {
+static bool choose_feature(arena *a, const table *t, const column *c, feature_config *f, const char **reason,
+                           const char **note) {
     const char *why = NULL;
     if (c->type == COLUMN_EMPTY || c->n_distinct == 0)
         why = "it is empty";
@@ -98,17 +126,21 @@ static bool choose_feature(arena *a, const column *c, feature_config *f, const c
     switch (c->type) {
     case COLUMN_TEXT:
         *f = feature_config_default(FEATURE_TEXT);
-        *reason = arena_printf(a, "text in words: the tokenizer's most frequent, read by an LSTM");
+        f->tokenizer.char_level = mostly_cjk(t, c);
+        if (f->tokenizer.char_level) f->pad.maxlen = 200; /* about what 100 words say */
+        *reason = f->tokenizer.char_level
+                      ? "text in characters, as most of its letters are Chinese or Japanese: read by an LSTM"
+                      : "text in words: the tokenizer's most frequent, read by an LSTM";
         break;
     case COLUMN_BINARY:
     case COLUMN_CATEGORY:
         *f = feature_config_default(FEATURE_CATEGORY);
-        *reason = arena_printf(a, "%lld distinct values: an embedding, rare and new values share one",
-                               (long long)c->n_distinct);
+        *reason =
+            arena_printf(a, "%s distinct values: an embedding, rare and new values share one", distinct_text(a, c));
         break;
     default:
         *f = feature_config_default(FEATURE_NUMBER);
-        *reason = arena_printf(a, "a number: z-scored with mean and deviation of the training rows");
+        *reason = "a number: z-scored with mean and deviation of the training rows";
     }
     f->name = arena_strdup(a, c->name);
     return true;
@@ -130,17 +162,22 @@ souk_status roles_choose(chosen *out, roles *r, const table *t, const char *targ
         if (c == y || (r->weight && !strcmp(c->name, r->weight)) || (r->time && !strcmp(c->name, r->time)) ||
             roles_leaves_out(r, c->name))
             continue;
-        if (choose_feature(&r->arena, c, &inputs[n_inputs], &out->reasons[n_inputs], &out->notes[out->n_notes]))
+        if (choose_feature(&r->arena, t, c, &inputs[n_inputs], &out->reasons[n_inputs], &out->notes[out->n_notes]))
             n_inputs++;
         else
             out->n_notes++;
     }
+    if (n_inputs == 0 && t->n_columns == 1)
+        return err_set(err, SOUK_INPUT,
+                       "%s: the target \"%s\" is its only column, so there is nothing to learn it from; was the "
+                       "delimiter read right? --format and --delimiter say what it is",
+                       source, target);
     if (n_inputs == 0)
         return err_set(err, SOUK_INPUT,
                        "%s: besides the target \"%s\" no column can be learned from: the others are empty, constant, "
                        "dates or identifiers",
                        source, target);
-    feature_config output = feature_config_default(roles_target_type(y));
+    feature_config output = feature_config_default(roles_target_type(t, y));
     output.name = arena_strdup(&r->arena, target);
     if (!output.name) return err_nomem(err, "choosing the features");
     return spec_default(&out->spec, inputs, n_inputs, &output, err);

@@ -32,6 +32,6 @@ souk_status roles_choose(chosen *out, roles *r, const table *t, const char *targ
                          souk_error *err);
 /* Type of a target column: two values: binary; text, or integers with at most 20 distinct values: category; else
  * number. */
-feature_type roles_target_type(const column *c);
+feature_type roles_target_type(const table *t, const column *c);
 
 #endif
