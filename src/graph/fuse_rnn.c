@@ -2,7 +2,7 @@
  * once. Legal where nobody else reads the embedding's output, no dropout is in force, and the mask, if any, is ids != 0. */
 #include "graph/fuse.h"
 
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "graph/rnn_tokens.h"
 
 bool fuse_lstm_tokens(graph *g, const int32_t *uses, node_id id)

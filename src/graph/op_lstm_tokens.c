@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "graph/op_util.h"
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "graph/rnn_cases.h"
 #include "graph/rnn_tokens.h"
 #include "simd/kern.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "graph/op_util.h"
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "graph/rnn_cases.h"
 #include "simd/kern.h"
 

@@ -4,7 +4,7 @@
 #include "graph/rnn_cases.h"
 
 #include "graph/ops.h"
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "graph/rnn_tokens.h"
 
 enum { STEPS = 5, CHANNELS = 3 };

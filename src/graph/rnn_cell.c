@@ -10,7 +10,7 @@
  *           else q = r (m_h h'), h~ = act(xW_h + b + q U_h);  h = z h' + (1 - z) h~ */
 #include <string.h>
 
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "simd/gemm.h"
 #include "simd/kern.h"
 

@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "graph/rnn.h"
+#include "graph/op_rnn.h"
 #include "simd/kern.h"
 
 /* The rows of one step. */

@@ -1,11 +1,11 @@
-/* rnn - what the recurrent ops share: the row engine of the fast LSTM (rnn_lstm.c) and the step of any other cell (rnn_cell.c).
+/* op_rnn - what the recurrent ops share: the row engine of the fast LSTM (rnn_lstm.c) and the step of any other cell (rnn_cell.c).
  *
  * Time is counted in steps s = 0 … T-1 in the order of consumption; the input's time is t = s, or T-1-s when going backwards.
  * A row's steps live in consecutive entries: entry s of h, c holds the state before step s, entry T the final state; entry s
  * of the gates and of the input belongs to step s, and their entry T is zero when the backward pass has run. So the weight
  * gradients of the whole batch are plain products over all entries, dU = H^T · dG, whatever was masked. */
-#ifndef SOUK_GRAPH_RNN_H
-#define SOUK_GRAPH_RNN_H
+#ifndef SOUK_GRAPH_OP_RNN_H
+#define SOUK_GRAPH_OP_RNN_H
 
 #include "graph/op.h"
 #include "graph/ops.h"
