@@ -51,6 +51,37 @@ static void every_task_runs_once(void **state) {
     pool_free(NULL);
 }
 
+/* Many short jobs of changing size on more threads than CPUs: a thread that wakes up late, in the middle of the next
+ * job's publication, must not take one of its tasks under the old number. */
+static void late_threads_take_nothing(void **state) {
+    (void)state;
+    static const int64_t sizes[] = {2, 40, 3, 64, 2, 17};
+    static job j;
+    memset(&j, 0, sizeof j);
+    pool *p = pool_new(7);
+    assert_non_null(p);
+    j.threads = pool_threads(p);
+    int expected[64] = {0};
+    for (int round = 0; round < 6000; round++) {
+        int64_t n = sizes[round % 6];
+        pool_run(p, n, hit, &j);
+        for (int64_t i = 0; i < n; i++) expected[i]++;
+    }
+    assert_memory_equal(j.hits, expected, sizeof expected);
+    pool_free(p);
+}
+
+/* What a file-scope mutex relies on. */
+static void a_mutex_of_zeros_is_ready(void **state) {
+    (void)state;
+    static mutex zeros;
+    mutex made;
+    memset(&made, 0, sizeof made);
+    mutex_init(&made);
+    assert_memory_equal(&made, &zeros, sizeof made);
+    mutex_clear(&made);
+}
+
 static void no_pool_runs_here(void **state) {
     (void)state;
     static job j = {.threads = 1};
@@ -190,6 +221,7 @@ static void quotas_of_cgroups(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_task_runs_once),     cmocka_unit_test(no_pool_runs_here),
                                        cmocka_unit_test(two_callers_share_a_pool), cmocka_unit_test(nested_pools_and_no_allocation),
+                                       cmocka_unit_test(late_threads_take_nothing), cmocka_unit_test(a_mutex_of_zeros_is_ready),
                                        cmocka_unit_test(workers_that_parked_come_back), cmocka_unit_test(once_is_once),
                                        cmocka_unit_test(mutexes_exclude),          cmocka_unit_test(quotas_of_cgroups)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include "base/num.h"
 #include "base/thread.h"
 
-static mutex lock;   /* all zeros is an unlocked mutex on Linux; thread.c asserts it */
+static mutex lock;
 static log_fn callback;
 static void *callback_context;
 

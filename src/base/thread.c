@@ -4,15 +4,16 @@
  * on both halves, so a thread that comes late, or wakes up two jobs later, can neither take a task twice nor one of a
  * job that is over; the caller is one of the takers, so nobody waits for a thread that has not been scheduled.
  *
- *     caller:  job fields -> ticket(epoch+1, 0) -> wake the parked -> take tasks -> wait until done == n
+ *     caller:  ticket(epoch+1, closed) -> job fields -> ticket(epoch+1, 0) -> wake the parked -> take tasks -> wait
+ *              until done == n
  *     worker:  wait for a new epoch -> take tasks -> done += taken -> wake the caller if it was the last
  *
  * Waiting is pause for a few microseconds, then sched_yield for some more (gives the CPU to a neighbour who wants it),
  * then a futex. A worker that the scheduler takes off its CPU in the middle of a task holds the job up for milliseconds;
  * where a job waited longer than it would have taken alone, the caller works alone for a while (20 ms, doubling to 320)
  * before it asks for help again: beside a busy neighbour one core's speed is safe, two are not to be had.
- * Invariant: the job's fields change only when done == n, so a successful swap on its ticket proves that
- * the fields read before belong to it. */
+ * Invariant: the job's fields change only when done == n and the old epoch has left the ticket, so a successful swap on
+ * a job's ticket proves that the fields read before belong to it. */
 #include "base/thread.h"
 
 #include <assert.h>
@@ -148,6 +149,9 @@ static void *worker_main(void *argument) {
 /* Makes the job visible and wakes as many parked workers as can be of use. */
 static uint32_t publish(pool *p, int64_t first, unsigned n, task_fn fn, void *context) {
     uint32_t epoch = atomic_load_explicit(&p->epoch, memory_order_relaxed) + 1;
+    /* Closed before any field changes: a thread that wakes up late with the old epoch and reads the new, larger n must
+     * not find the old ticket, whose next number would then look like a task. */
+    atomic_store_explicit(&p->ticket, (uint_fast64_t)epoch << 32 | UINT32_MAX, memory_order_relaxed);
     atomic_store_explicit(&p->done, 0, memory_order_relaxed);
     atomic_store_explicit(&p->fn, fn, memory_order_release);
     atomic_store_explicit(&p->context, context, memory_order_release);

@@ -22,7 +22,9 @@ int pool_threads(const pool *p);                       /* NULL counts as 1 */
  * Two threads may call it on one pool at once; the second waits. */
 void pool_run(pool *p, int64_t n, void (*fn)(void *context, int64_t task, int worker), void *context);
 
-typedef struct mutex { uint64_t opaque[8]; } mutex;    /* holds a pthread_mutex_t; thread.c asserts that it fits */
+/* Holds a pthread_mutex_t (thread.c asserts that it fits). One of zeros, as at file scope, is ready: on Linux that is
+ * what mutex_init makes, and a test says so. */
+typedef struct mutex { uint64_t opaque[8]; } mutex;
 void mutex_init(mutex *m);
 void mutex_clear(mutex *m);
 void mutex_lock(mutex *m);
