@@ -53,9 +53,9 @@ static inline int64_t bench_runs(void (*fn)(void *), void *context, double secon
     return runs;
 }
 
-/* Best seconds of one call, over `bursts` bursts of about 0.2 ms. */
+/* Best seconds of one call, over `bursts` bursts of about 0.5 ms, long beside the clock. */
 static inline double bench_best(void (*fn)(void *), void *context, int bursts) {
-    const int64_t runs = bench_runs(fn, context, 2e-4);
+    const int64_t runs = bench_runs(fn, context, 5e-4);
     double best = 1e30;
     for (int i = 0; i < bursts; i++) {
         const double took = bench_burst(fn, context, runs) / (double)runs;

@@ -124,7 +124,7 @@ static void bench_shape(const shape *s, kern_isa isa) {
         p.args.packed_b = packed;
     }
     void (*peak)(void *) = peak_of(isa);
-    const int64_t runs = bench_runs(run_product, &p, 2e-4), peak_runs = bench_runs(peak, NULL, 1e-4);
+    const int64_t runs = bench_runs(run_product, &p, 5e-4), peak_runs = bench_runs(peak, NULL, 5e-4);
     double best = 1e30, best_peak = 1e30;
     for (int i = 0; i < bursts; i++) {    /* product and peak in turn: both see the same machine */
         const double took = bench_burst(run_product, &p, runs) / (double)runs, top = bench_burst(peak, NULL, peak_runs) / (double)peak_runs;

@@ -28,7 +28,9 @@ static inline guard guard_new(size_t most) {
 }
 static inline void guard_free(guard *g) { munmap(g->base, g->most + 2 * GUARD_PAGE); }
 /* The n bytes that end at the upper guard page, or start at the lower one. */
-static inline void *guard_place(const guard *g, size_t n, bool at_end) { return at_end ? g->base + GUARD_PAGE + g->most - n : g->base + GUARD_PAGE; }
+static inline void *guard_place(const guard *g, size_t n, bool at_end) {
+    return at_end ? g->base + GUARD_PAGE + g->most - n : g->base + GUARD_PAGE;
+}
 
 static inline uint32_t test_random(uint64_t *state) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -38,7 +40,8 @@ static inline int64_t test_below(uint64_t *state, int64_t n) { return (int64_t)(
 
 /* n numbers in (-4, 4); one in `rarity` is special (0: none). */
 static inline void test_fill(real *p, int64_t n, uint64_t *state, int64_t rarity) {
-    static const real special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -1e-45f, 0x1p-126f, 3e38f, -3e38f, 1e-20f, 100, -100, 1, -1, 0x1p24f, 7e5f};
+    static const real special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -1e-45f, 0x1p-126f, 3e38f, -3e38f, 1e-20f, 100,
+                                   -100, 1, -1, 0x1p24f, 7e5f};
     for (int64_t i = 0; i < n; i++) {
         p[i] = (real)((int32_t)test_random(state)) / (real)0x1p29f;
         if (rarity > 0 && test_below(state, rarity) == 0) p[i] = special[test_below(state, sizeof special / sizeof *special)];

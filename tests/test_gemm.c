@@ -11,7 +11,7 @@
 #include "simd/gemm.h"
 #include "simd_guard.h"
 
-enum { GAP = 3, MAX_A = 1 << 18 };    /* unused columns in every leading dimension; elements of the largest operand */
+enum { GAP = 3, MAX_A = 1 << 19 };    /* unused columns in every leading dimension; elements of the largest operand */
 
 typedef struct arena_of_guards { guard a, b, c, want, bias, packed, scratch; } arena_of_guards;
 static arena_of_guards room;
@@ -41,7 +41,9 @@ static double naive(const gemm_args *g, int64_t i, int64_t j, double c, double *
     double sum = g->accumulate ? c : 0;
     *size = fabs(sum);
     for (int64_t p = 0; p < g->k; p++) {
-        const double t = (double)(g->trans_a ? g->a[p * g->lda + i] : g->a[i * g->lda + p]) * (double)(g->trans_b ? g->b[j * g->ldb + p] : g->b[p * g->ldb + j]);
+        const real a = g->trans_a ? g->a[p * g->lda + i] : g->a[i * g->lda + p];
+        const real b = g->trans_b ? g->b[j * g->ldb + p] : g->b[p * g->ldb + j];
+        const double t = (double)a * (double)b;
         sum += t;
         *size += fabs(t);
     }
@@ -58,7 +60,8 @@ static void check_against_double(const gemm_args *g, const real *before, const r
             if (g->act == GEMM_SIGMOID) want = 1 / (1 + exp(-want));
             const double error = fabs((double)result[i * g->ldc + j] - want);
             if (g->act <= GEMM_TANH && !(error <= size * 6e-8 * (double)(g->k + 3) + 1e-6))
-                fail_msg("plain C is wrong by %g at %lld, %lld of %lld x %lld x %lld, activation %d", error, (long long)i, (long long)j, (long long)g->m,
+                fail_msg("plain C is wrong by %g at %lld, %lld of %lld x %lld x %lld, activation %d", error, (long long)i,
+                         (long long)j, (long long)g->m,
                          (long long)g->n, (long long)g->k, (int)g->act);
         }
 }
@@ -83,7 +86,8 @@ static void check(int64_t m, int64_t n, int64_t k, unsigned bits, int chunks, ge
     g.lda = (g.trans_a ? m : k) + GAP, g.ldb = (g.trans_b ? k : n) + GAP, g.ldc = n + GAP;
     const int64_t a_size = span(g.trans_a ? k : m, g.trans_a ? m : k, g.lda), b_size = span(g.trans_b ? n : k, g.trans_b ? k : n, g.ldb);
     const int64_t c_size = span(m, n, g.ldc);
-    real *a = place(&room.a, a_size), *b = place(&room.b, b_size), *bias = place(&room.bias, n), *c = place(&room.c, c_size), *want = place(&room.want, c_size);
+    real *a = place(&room.a, a_size), *b = place(&room.b, b_size), *bias = place(&room.bias, n), *c = place(&room.c, c_size),
+        *want = place(&room.want, c_size);
     test_fill(a, a_size, &seed, rarity);
     test_fill(b, b_size, &seed, rarity);
     test_fill(bias, n, &seed, 0);
@@ -95,14 +99,16 @@ static void check(int64_t m, int64_t n, int64_t k, unsigned bits, int chunks, ge
         if (!kern_supported(isa)) continue;
         run_level(g, isa, bits & 16, c, before, c_size);
         if (!test_same(c, want, c_size))
-            fail_msg("%s differs from plain C: %lld x %lld x %lld, options %u, chunks %d, activation %d", kern_isa_name(isa), (long long)m, (long long)n,
+            fail_msg("%s differs from plain C: %lld x %lld x %lld, options %u, chunks %d, activation %d", kern_isa_name(isa),
+                     (long long)m, (long long)n,
                      (long long)k, bits, chunks, (int)act);
         passed++;
     }
 }
 
 static void test_all_combinations(void **state) {
-    static const int64_t shapes[][3] = {{0, 5, 5}, {5, 0, 5}, {5, 5, 0}, {1, 1, 1}, {1, 1, 40}, {40, 1, 33}, {1, 40, 33}, {33, 2, 20}, {50, 3, 9},
+    static const int64_t shapes[][3] = {{0, 5, 5}, {5, 0, 5}, {5, 5, 0}, {1, 1, 1}, {1, 1, 40}, {40, 1, 33}, {1, 40, 33}, {33, 2,
+        20}, {50, 3, 9},
                                         {5, 4, 70}, {2, 3, 7}, {6, 16, 12}, {12, 32, 16}, {13, 33, 17}, {7, 47, 5}, {3, 49, 18}, {6, 64, 8},
                                         {4, 65, 30}, {2, 100, 3}, {25, 31, 29}, {32, 128, 32}, {32, 32, 128}, {128, 32, 32}, {17, 15, 16}};
     int options = 0;
@@ -113,14 +119,16 @@ static void test_all_combinations(void **state) {
             for (int chunks = 1; chunks <= 16; chunks *= 4) {
                 const bool large = shapes[s][0] * shapes[s][1] * shapes[s][2] > 50000;
                 if (large && (bits + (unsigned)chunks) % 3) continue;
-                check(shapes[s][0], shapes[s][1], shapes[s][2], bits, chunks, (gemm_act)(options++ % (GEMM_SOFTPLUS + 1)), 0, s * 1000 + bits);
+                check(shapes[s][0], shapes[s][1], shapes[s][2], bits, chunks, (gemm_act)(options++ % (GEMM_SOFTPLUS + 1)), 0,
+                      s * 1000 + bits);
             }
     print_message("products with the bits of plain C: %lld of %lld\n", (long long)passed, (long long)passed);
 }
 
-/* Beyond one slice of k, one block of rows, one block of a buffered product; rows of B a page apart. */
+/* Beyond one slice of k, one block of rows, one block of a buffered product; rows of A and of B a page apart. */
 static void test_blocks(void **state) {
-    static const int64_t shapes[][3] = {{3, 20, 600}, {400, 33, 20}, {100, 130, 40}, {390, 2, 300}, {40, 1030, 8}, {97, 129, 33}, {1, 1100, 30}};
+    static const int64_t shapes[][3] = {{3, 20, 1100}, {400, 33, 20}, {14, 260, 1030}, {1025, 257, 130}, {100, 130, 40}, {390, 2,
+        300}, {40, 1030, 8}, {97, 129, 33}, {1, 1100, 30}};
     (void)state;
     passed = 0;
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)

@@ -16,27 +16,23 @@ enum {
 };
 #define LEAF7_AVX512 (1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31) /* F, DQ, CD, BW, VL */
 
-static uint32_t leaf7_ebx(void)
-{
+static uint32_t leaf7_ebx(void) {
     uint32_t a, b, c, d;
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) ? b : 0;
 }
 
-static bool os_saves(uint32_t states)
-{
+static bool os_saves(uint32_t states) {
     uint32_t a, b, c, d, low, high;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & LEAF1_ECX) != LEAF1_ECX) return false;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));            /* legal: OSXSAVE is set */
     return (low & states) == states;
 }
 
-bool cpu_has_avx2(void)
-{
+bool cpu_has_avx2(void) {
     return os_saves(XCR0_AVX) && (leaf7_ebx() & LEAF7_AVX2) == LEAF7_AVX2;
 }
 
-bool cpu_has_avx512(void)
-{
+bool cpu_has_avx512(void) {
     return os_saves(XCR0_AVX512) && cpu_has_avx2() && (leaf7_ebx() & LEAF7_AVX512) == LEAF7_AVX512;
 }
 

@@ -14,7 +14,8 @@
 
 #include "simd/real.h"
 
-typedef enum gemm_act { GEMM_LINEAR, GEMM_RELU, GEMM_SIGMOID, GEMM_TANH, GEMM_GELU, GEMM_GELU_TANH, GEMM_SILU, GEMM_ELU, GEMM_SOFTPLUS } gemm_act;
+typedef enum gemm_act { GEMM_LINEAR, GEMM_RELU, GEMM_SIGMOID, GEMM_TANH, GEMM_GELU, GEMM_GELU_TANH, GEMM_SILU, GEMM_ELU,
+                       GEMM_SOFTPLUS } gemm_act;
 
 typedef struct gemm_args {
     int64_t m, n, k;

@@ -52,14 +52,14 @@ typedef struct tile {
     }
 
 /* Row r of A is three rows' base plus 0, 1 or 2 strides, which is what an x86 address can hold. */
-VEC void tile_run(const tile *t, const int R, const int V)
-{
+VEC void tile_run(const tile *t, const int R, const int V) {
     vf acc[TILE_ROWS][2 * TILE_VECS];
     const real *a[(TILE_ROWS + 2) / 3];
     const real *b = t->b;
     const int64_t rs = t->rs, step = t->b_step, gap = t->b_gap, last = t->last;
     int64_t ks = t->ks;
     TILE_EACH(acc[r][v] = vf_zero();)
+    if (t->load) TILE_EACH(__builtin_prefetch(t->c + (R + r) * t->ldc + v * 16, 1, 2);)    /* C of the tile below, before its turn */
     if (t->load) TILE_EACH(const real *c = t->c + r * t->ldc + v * 16; acc[r][v] = v == V - 1 ? vf_load_n(c, last) : vf_load(c);)
     VEC_UNROLL
     for (int r = 0; r < R; r += 3) a[r / 3] = t->a + r * rs;

@@ -23,8 +23,7 @@ static const char *const names[] = {"c", "avx2", "avx512"};
 const char *kern_isa_name(kern_isa isa) { return names[isa]; }
 kern_isa kern_current(void) { return current; }
 
-bool kern_supported(kern_isa isa)
-{
+bool kern_supported(kern_isa isa) {
 #ifdef SOUK_DOUBLE
     return isa == KERN_C;
 #else
@@ -32,8 +31,7 @@ bool kern_supported(kern_isa isa)
 #endif
 }
 
-bool kern_use(kern_isa isa)
-{
+bool kern_use(kern_isa isa) {
     if (!kern_supported(isa)) return false;
     kern_fill_c(&kern);
 #ifndef SOUK_DOUBLE
@@ -45,8 +43,7 @@ bool kern_use(kern_isa isa)
 }
 
 /* The level that SOUK_CPU names, or `best` where it is unset or cannot be had. */
-static kern_isa requested(kern_isa best)
-{
+static kern_isa requested(kern_isa best) {
     const char *cap = getenv("SOUK_CPU");
     if (!cap || !*cap) return best;
     for (kern_isa isa = KERN_C; isa <= KERN_AVX512; isa++) {
@@ -59,23 +56,20 @@ static kern_isa requested(kern_isa best)
     return best;
 }
 
-static void choose(void)
-{
+static void choose(void) {
     kern_isa best = KERN_AVX512;
     while (!kern_supported(best)) best--;
     kern_use(requested(best));
 }
 
-void kern_init(void)
-{
+void kern_init(void) {
     static int once;
     thread_once(&once, choose);
 }
 
 /* Round to nearest, exceptions masked, results and operands below FLT_MIN flushed to zero: the state that the same-bits
  * contract assumes, whatever the caller had set. */
-uint32_t kern_fp_enter(void)
-{
+uint32_t kern_fp_enter(void) {
 #if defined(__SSE2__)
     const uint32_t saved = _mm_getcsr();
     _mm_setcsr(0x1f80 | 0x8040);
@@ -85,8 +79,7 @@ uint32_t kern_fp_enter(void)
 #endif
 }
 
-void kern_fp_leave(uint32_t saved)
-{
+void kern_fp_leave(uint32_t saved) {
 #if defined(__SSE2__)
     _mm_setcsr(saved);
 #else

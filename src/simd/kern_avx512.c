@@ -10,8 +10,7 @@
 #include "simd/kern_rnn.h"
 #include "simd/kern_text.h"
 
-void kern_fill_avx512(kern_table *t)
-{
+void kern_fill_avx512(kern_table *t) {
 #define KERN(ret, name, args) t->name = kern_##name;
 #include "simd/kern.def"
 #undef KERN

@@ -31,8 +31,7 @@
 /* v in the lanes that exist, `other` beyond */
 #define ONLY(v, other) (whole ? (v) : vf_select(vm_first(lanes), (v), (other)))
 
-VEC real kern_lane0(vf a)
-{
+VEC real kern_lane0(vf a) {
     real r[16];
     vf_store(r, a);
     return r[0];
@@ -41,62 +40,52 @@ VEC real kern_lane0(vf a)
 static void kern_add(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_add(LOAD(a), LOAD(b)));) }
 static void kern_sub(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_sub(LOAD(a), LOAD(b)));) }
 static void kern_mul(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_mul(LOAD(a), LOAD(b)));) }
-static void kern_mul_add(int64_t n, const real *a, const real *b, real *y)
-{
+static void kern_mul_add(int64_t n, const real *a, const real *b, real *y) {
     KERN_FOR(n, STORE(y, vf_fma(LOAD(a), LOAD(b), LOAD(y)));)
 }
-static void kern_axpy(int64_t n, real a, const real *x, real *y)
-{
+static void kern_axpy(int64_t n, real a, const real *x, real *y) {
     const vf va = vf_set1(a);
     KERN_FOR(n, STORE(y, vf_fma(va, LOAD(x), LOAD(y)));)
 }
-static void kern_scale(int64_t n, real a, const real *x, real *y)
-{
+static void kern_scale(int64_t n, real a, const real *x, real *y) {
     const vf va = vf_set1(a);
     KERN_FOR(n, STORE(y, vf_mul(va, LOAD(x)));)
 }
-static void kern_fill(int64_t n, real a, real *y)
-{
+static void kern_fill(int64_t n, real a, real *y) {
     const vf va = vf_set1(a);
     KERN_FOR(n, STORE(y, va);)
 }
 
-static real kern_sum(int64_t n, const real *x)
-{
+static real kern_sum(int64_t n, const real *x) {
     vf s = vf_zero();
     KERN_FOR(n, s = vf_add(s, LOAD(x));)
     return vf_sum(s);
 }
-static real kern_dot(int64_t n, const real *a, const real *b)
-{
+static real kern_dot(int64_t n, const real *a, const real *b) {
     vf s = vf_zero();
     KERN_FOR(n, s = vf_fma(LOAD(a), LOAD(b), s);)
     return vf_sum(s);
 }
-static double kern_sum_squares(int64_t n, const real *x)
-{
+static double kern_sum_squares(int64_t n, const real *x) {
     vd s = vd_zero();
     KERN_FOR(n, s = vd_add_square(s, LOAD(x));)
     return vd_sum(s);
 }
-static real kern_max(int64_t n, const real *x)
-{
+static real kern_max(int64_t n, const real *x) {
     const vf lowest = vf_set1((real)-__builtin_inf());
     vf m = lowest, nan = vf_zero();                    /* x - x is NaN for NaN (and for infinities: told apart below) */
     KERN_FOR(n, vf v = ONLY(LOAD(x), lowest); m = vf_max(m, v); nan = vf_select(vm_ne(v, v), v, nan);)
     return vm_any(vm_ne(nan, nan)) ? (real)__builtin_nan("") : vf_hmax(m);
 }
 
-static void kern_act(int64_t n, int act, const real *x, real *y)
-{
+static void kern_act(int64_t n, int act, const real *x, real *y) {
     switch (act) {
 #define ACT(name, f) case name: KERN_FOR(n, STORE(y, vf_act_##f(LOAD(x)));) break;
         VEC_ACTS(ACT)
 #undef ACT
     }
 }
-static void kern_act_grad(int64_t n, int act, const real *x, const real *y, const real *dy, real *dx)
-{
+static void kern_act_grad(int64_t n, int act, const real *x, const real *y, const real *dy, real *dx) {
     switch (act) {
 #define ACT(name, f) case name: KERN_FOR(n, STORE(dx, vf_back_##f(LOAD(x), LOAD(y), LOAD(dy)));) break;
         VEC_ACTS(ACT)
@@ -108,20 +97,17 @@ static void kern_log(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, v
 static void kern_erf(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_erf(LOAD(x)));) }
 static void kern_sin(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_sin(LOAD(x)));) }
 static void kern_cos(int64_t n, const real *x, real *y) { KERN_FOR(n, STORE(y, vf_cos(LOAD(x)));) }
-static void kern_pow(int64_t n, const real *x, const real *exponent, real *y)
-{
+static void kern_pow(int64_t n, const real *x, const real *exponent, real *y) {
     KERN_FOR(n, STORE(y, vf_pow(LOAD(x), LOAD(exponent)));)
 }
 
-static void kern_softmax(int64_t n, const real *x, real *y)
-{
+static void kern_softmax(int64_t n, const real *x, real *y) {
     const vf m = vf_set1(kern_max(n, x));
     vf s = vf_zero();
     KERN_FOR(n, vf e = vf_exp(vf_sub(LOAD(x), m)); STORE(y, e); s = vf_add(s, ONLY(e, vf_zero()));)
     kern_scale(n, 1 / vf_sum(s), y, y);
 }
-static real kern_log_sum_exp(int64_t n, const real *x)
-{
+static real kern_log_sum_exp(int64_t n, const real *x) {
     const real highest = kern_max(n, x);
     if (highest - highest != 0) return highest;        /* infinite or NaN: the answer as it is */
     const vf m = vf_set1(highest);
@@ -133,8 +119,7 @@ static real kern_log_sum_exp(int64_t n, const real *x)
 #define OR_ONE(p) ((p) ? LOAD(p) : vf_set1(1))
 #define OR_ZERO(p) ((p) ? LOAD(p) : vf_zero())
 
-static void kern_layer_norm(int64_t n, const real *x, const real *gain, const real *bias, real eps, real *y, real *mean, real *rstd)
-{
+static void kern_layer_norm(int64_t n, const real *x, const real *gain, const real *bias, real eps, real *y, real *mean, real *rstd) {
     const real mu = kern_sum(n, x) / (real)n;
     const vf vmu = vf_set1(mu);
     vf s = vf_zero();
@@ -146,8 +131,7 @@ static void kern_layer_norm(int64_t n, const real *x, const real *gain, const re
     *rstd = r;
 }
 /* xhat = (x - mean) rstd, g = dy gain; dx = rstd (g - mean(g) - xhat mean(g xhat)) */
-static void kern_layer_norm_grad(int64_t n, const real *x, const real *gain, const real *dy, real mean, real rstd, real *dx)
-{
+static void kern_layer_norm_grad(int64_t n, const real *x, const real *gain, const real *dy, real mean, real rstd, real *dx) {
     const vf vmu = vf_set1(mean), vr = vf_set1(rstd);
     vf sg = vf_zero(), sx = vf_zero();
     KERN_FOR(n, vf g = vf_mul(LOAD(dy), OR_ONE(gain)); sg = vf_add(sg, ONLY(g, vf_zero()));
@@ -160,8 +144,7 @@ static void kern_layer_norm_grad(int64_t n, const real *x, const real *gain, con
 #undef OR_ZERO
 
 /* Sixteen blocks of Philox4x32-10 (Salmon et al., SC 2011) at once: x holds the counters, word by word. */
-VEC void kern_philox(vi x[4], uint32_t k0, uint32_t k1)
-{
+VEC void kern_philox(vi x[4], uint32_t k0, uint32_t k1) {
     for (int round = 0; round < 10; round++, k0 += 0x9e3779b9u, k1 += 0xbb67ae85u) {
         vi hi0, lo0, hi1, lo1;
         vi_mul_wide(x[0], 0xd2511f53u, &hi0, &lo0);
@@ -172,8 +155,7 @@ VEC void kern_philox(vi x[4], uint32_t k0, uint32_t k1)
         x[3] = lo0;
     }
 }
-static void kern_dropout(int64_t n, const uint32_t key[2], const uint32_t counter[4], real p, const real *x, real *y)
-{
+static void kern_dropout(int64_t n, const uint32_t key[2], const uint32_t counter[4], real p, const real *x, real *y) {
     /* Lane 4L+w computes block 4w+L, so that vi_zip4 brings 16 consecutive words into each vector. */
     static const int32_t block[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
     const vi threshold = vi_set1((int32_t)(uint32_t)((double)p * 4294967296.0)), lane_block = vi_load(block);

@@ -21,14 +21,12 @@ VEC vf vf_back_tanh(vf x, vf y, vf dy) { (void)x; return vf_mul(dy, vf_fnma(y, y
 VEC vf vec_clamp(vf x, real low, real high) { return vf_max(vf_set1(low), vf_min(vf_set1(high), x)); }
 
 /* x Phi(x), Phi the normal distribution function (Hendrycks & Gimpel 2016) */
-VEC vf vec_normal_cdf(vf x)
-{
+VEC vf vec_normal_cdf(vf x) {
     const vf half = vf_set1((real)0.5);
     return vf_fma(half, vf_erf(vf_mul(x, vf_set1((real)0.70710678118654752))), half);
 }
 VEC vf vf_act_gelu(vf x) { return vf_mul(vf_max(vf_set1(-100), x), vec_normal_cdf(x)); }
-VEC vf vf_back_gelu(vf x, vf y, vf dy)
-{
+VEC vf vf_back_gelu(vf x, vf y, vf dy) {
     (void)y;
     vf c = vec_clamp(x, -40, 40);
     vf density = vf_mul(vf_set1((real)0.39894228040143268), vf_exp(vf_mul(vf_mul(c, c), vf_set1((real)-0.5))));
@@ -36,14 +34,12 @@ VEC vf vf_back_gelu(vf x, vf y, vf dy)
 }
 
 /* 0.5 x (1 + tanh u) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3) */
-VEC vf vec_gelu_2u(vf x)
-{
+VEC vf vec_gelu_2u(vf x) {
     vf c = vf_fma(vf_mul(x, x), vf_set1((real)0.071354816272540752), vf_set1((real)1.5957691216057308));
     return vf_mul(x, c);
 }
 VEC vf vf_act_gelu_tanh(vf x) { return vf_mul(vf_max(vf_set1(-100), x), vf_sigmoid(vec_gelu_2u(x))); }
-VEC vf vf_back_gelu_tanh(vf x, vf y, vf dy)
-{
+VEC vf vf_back_gelu_tanh(vf x, vf y, vf dy) {
     (void)y;
     vf c = vec_clamp(x, -40, 40), s = vf_sigmoid(vec_gelu_2u(c));
     vf slope = vf_fma(vf_mul(c, c), vf_set1((real)0.21406444881762225), vf_set1((real)1.5957691216057308));
@@ -51,8 +47,7 @@ VEC vf vf_back_gelu_tanh(vf x, vf y, vf dy)
 }
 
 VEC vf vf_act_silu(vf x) { return vf_mul(vf_max(vf_set1(-200), x), vf_sigmoid(x)); }
-VEC vf vf_back_silu(vf x, vf y, vf dy)
-{
+VEC vf vf_back_silu(vf x, vf y, vf dy) {
     (void)y;
     vf c = vec_clamp(x, -200, 200), s = vf_sigmoid(c);
     return vf_mul(dy, vf_fma(c, vf_fnma(s, s, s), s));

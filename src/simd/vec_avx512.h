@@ -37,8 +37,7 @@ VEC vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 VEC vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
 VEC vf vf_abs(vf a) { return _mm512_abs_ps(a); }
 VEC vf vf_neg(vf a) { return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f)); }
-VEC vf vf_copysign(vf a, vf sign)
-{
+VEC vf vf_copysign(vf a, vf sign) {
     /* truth table 0xe4: the third operand chooses the first (sign) where set, else the second */
     return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(sign), _mm512_castps_si512(a),
                                                          _mm512_set1_epi32(INT32_MIN), 0xe4));
@@ -75,15 +74,13 @@ VEC vm vm_eq_i(vi a, vi b) { return _mm512_cmpeq_epi32_mask(a, b); }
 VEC vm vm_gt_i(vi a, vi b) { return _mm512_cmpgt_epi32_mask(a, b); }
 VEC vm vm_ge_u(vi a, vi b) { return _mm512_cmpge_epu32_mask(a, b); }
 VEC vi vi_select(vm m, vi a, vi b) { return _mm512_mask_blend_epi32(m, b, a); }
-VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo)
-{
+VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo) {
     vi k = _mm512_set1_epi32((int32_t)b);
     vi even = _mm512_mul_epu32(a, k), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), k);
     *hi = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
     *lo = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
-VEC void vi_zip4(const vi x[4], vi y[4])
-{
+VEC void vi_zip4(const vi x[4], vi y[4]) {
     vi a = _mm512_unpacklo_epi32(x[0], x[1]), b = _mm512_unpackhi_epi32(x[0], x[1]);
     vi c = _mm512_unpacklo_epi32(x[2], x[3]), d = _mm512_unpackhi_epi32(x[2], x[3]);
     y[0] = _mm512_unpacklo_epi64(a, c);
@@ -91,8 +88,7 @@ VEC void vi_zip4(const vi x[4], vi y[4])
     y[2] = _mm512_unpacklo_epi64(b, d);
     y[3] = _mm512_unpackhi_epi64(b, d);
 }
-VEC void vi_zip_blocks(const vi x[4], vi y[4])
-{
+VEC void vi_zip_blocks(const vi x[4], vi y[4]) {
     vi a = _mm512_shuffle_i32x4(x[0], x[1], 0x44), b = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
     vi c = _mm512_shuffle_i32x4(x[2], x[3], 0x44), d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
     y[0] = _mm512_shuffle_i32x4(a, c, 0x88);
@@ -102,28 +98,24 @@ VEC void vi_zip_blocks(const vi x[4], vi y[4])
 }
 
 /* ---- folds ---- */
-VEC real vf_sum(vf a)
-{
+VEC real vf_sum(vf a) {
     __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
     c = _mm_add_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
 }
-VEC real vf_hmax(vf a)
-{
+VEC real vf_hmax(vf a) {
     __m256 b = _mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
     c = _mm_max_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 VEC vd vd_zero(void) { return (vd){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
-VEC vd vd_add_square(vd a, vf x)
-{
+VEC vd vd_add_square(vd a, vf x) {
     __m512d l = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), h = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
     return (vd){_mm512_fmadd_pd(l, l, a.l), _mm512_fmadd_pd(h, h, a.h)};
 }
-VEC double vd_sum(vd a)
-{
+VEC double vd_sum(vd a) {
     __m512d s = _mm512_add_pd(a.l, a.h);
     __m256d b = _mm256_add_pd(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
     __m128d c = _mm_add_pd(_mm256_castpd256_pd128(b), _mm256_extractf128_pd(b, 1));

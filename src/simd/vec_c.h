@@ -107,8 +107,7 @@ VEC vm vm_gt_i(vi a, vi b) { vm r; VEC_EACH r.v[i] = a.v[i] > b.v[i]; return r; 
 VEC vm vm_ge_u(vi a, vi b) { vm r; VEC_EACH r.v[i] = (uint32_t)a.v[i] >= (uint32_t)b.v[i]; return r; }
 VEC vi vi_select(vm m, vi a, vi b) { VEC_EACH a.v[i] = m.v[i] ? a.v[i] : b.v[i]; return a; }
 /* The 64-bit unsigned products of each lane with b, as high and low words. */
-VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo)
-{
+VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo) {
     VEC_EACH {
         uint64_t p = (uint64_t)(uint32_t)a.v[i] * b;
         hi->v[i] = (int32_t)(uint32_t)(p >> 32);
@@ -116,36 +115,31 @@ VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo)
     }
 }
 /* Transposes the 4 x 4 blocks that lanes 4L … 4L+3 of four vectors form: y[w] lane 4L+j = x[j] lane 4L+w. */
-VEC void vi_zip4(const vi x[4], vi y[4])
-{
+VEC void vi_zip4(const vi x[4], vi y[4]) {
     for (int w = 0; w < 4; w++)
         VEC_EACH y[w].v[i] = x[i & 3].v[(i & ~3) + w];
 }
 
 /* Transposes the 4 x 4 matrix of 128-bit blocks: y[g] block b = x[b] block g. With vi_zip4 it makes a 16 x 16 transpose. */
-VEC void vi_zip_blocks(const vi x[4], vi y[4])
-{
+VEC void vi_zip_blocks(const vi x[4], vi y[4]) {
     for (int g = 0; g < 4; g++)
         VEC_EACH y[g].v[i] = x[i / 4].v[4 * g + i % 4];
 }
 
 /* ---- folds: lane i + lane i+8, then +4, +2, +1 ---- */
-VEC real vf_sum(vf a)
-{
+VEC real vf_sum(vf a) {
     for (int h = 8; h >= 1; h /= 2)
         for (int i = 0; i < h; i++) a.v[i] = a.v[i] + a.v[i + h];
     return a.v[0];
 }
-VEC real vf_hmax(vf a)
-{
+VEC real vf_hmax(vf a) {
     for (int h = 8; h >= 1; h /= 2)
         for (int i = 0; i < h; i++) a.v[i] = vec_max(a.v[i], a.v[i + h]);
     return a.v[0];
 }
 VEC vd vd_zero(void) { vd r; VEC_EACH r.v[i] = 0; return r; }
 VEC vd vd_add_square(vd a, vf x) { VEC_EACH a.v[i] = __builtin_fma((double)x.v[i], (double)x.v[i], a.v[i]); return a; }
-VEC double vd_sum(vd a)
-{
+VEC double vd_sum(vd a) {
     for (int h = 8; h >= 1; h /= 2)
         for (int i = 0; i < h; i++) a.v[i] = a.v[i] + a.v[i + h];
     return a.v[0];
@@ -157,15 +151,13 @@ VEC vi vi_bits(vf a) { vi r; memcpy(r.v, a.v, sizeof r.v); return r; }
 VEC vf vf_bits(vi a) { vf r; memcpy(r.v, a.v, sizeof r.v); return r; }
 VEC vf vf_from_vi(vi a) { vf r; VEC_EACH r.v[i] = (float)a.v[i]; return r; }
 /* Nearest even, as cvtps2dq: what does not fit becomes INT32_MIN. */
-VEC vi vi_from_vf(vf a)
-{
+VEC vi vi_from_vf(vf a) {
     vi r;
     VEC_EACH r.v[i] = a.v[i] >= -0x1p31f && a.v[i] < 0x1p31f ? (int32_t)__builtin_rintf(a.v[i]) : INT32_MIN;
     return r;
 }
 /* a * 2^n for an integral n with |n| <= 250 and |a| in [2^-20, 2^20], zero, infinite or NaN: rounded once. */
-VEC vf vf_scale2(vf a, vf n)
-{
+VEC vf vf_scale2(vf a, vf n) {
     vi k = vi_from_vf(n), h = vi_sra(k, 1);
     vf p = vf_bits(vi_shl(vi_add(h, vi_set1(127)), 23));
     vf q = vf_bits(vi_shl(vi_add(vi_sub(k, h), vi_set1(127)), 23));
