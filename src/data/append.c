@@ -178,7 +178,7 @@ static bool add_text(append *a, int k, const batch *b, const int *pick, int n) {
             memcpy(c->bytes + at, p, SLACK); /* two moves instead of a call */
         else if (len > 0)
             memcpy(c->bytes + at, p, len);
-        missing[i] = len == 0 || (!only_empty && cell_missing(p, len));
+        missing[i] = len == 0 || (!only_empty && cell_may_be_missing(*p) && cell_missing(p, len));
         if (from->len & CELL_STRING && !missing[i]) a->strings[k] = true;
         at += len;
         offset[i] = at;
@@ -214,6 +214,15 @@ souk_status append_rows(append *a, batch *b, int *pick, int n, int64_t first_row
 
 souk_status append_reserve(append *a, int64_t rows, souk_error *err) {
     return reserve(a, (size_t)rows) ? SOUK_OK : err_nomem(err, "holding a table");
+}
+
+void append_expect(append *a, int64_t rows) {
+    int64_t n = a->t->n;
+    if (rows <= n || n == 0 || !reserve(a, (size_t)(rows - n))) return;
+    for (int k = 0; k < a->t->n_columns; k++) {
+        const column *c = a->t->columns + k;
+        if (c->offset) reserve_bytes(a, k, (uint64_t)((double)c->offset[n] / (double)n * (double)rows) + SLACK);
+    }
 }
 
 souk_status append_copy(append *a, const table *s, int64_t from, int64_t n, souk_error *err) {

@@ -29,6 +29,8 @@ souk_status append_rows(append *a, batch *b, int *pick, int n, int64_t first_row
 souk_status append_copy(append *a, const table *s, int64_t from, int64_t n, souk_error *err);
 /* Makes a number column of a text one; every present cell must be a number. */
 souk_status append_convert(append *a, int column, souk_error *err);
+/* That the table will have about `rows` rows like those it has: makes the room for them if it can. */
+void append_expect(append *a, int64_t rows);
 /* Room for `rows` more at once. */
 souk_status append_reserve(append *a, int64_t rows, souk_error *err);
 table *append_take(append *a);

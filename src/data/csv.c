@@ -58,26 +58,66 @@ void csv_init(csv_scan *s, table_format format, char delimiter, int64_t max_fiel
 void csv_clear(csv_scan *s) {
     mem_free(s->separators);
     mem_free(s->quotes);
+    mem_free(s->ends);
     s->separators = s->quotes = NULL;
-    s->words = 0;
+    s->ends = NULL;
+    s->words = s->ends_capacity = 0;
 }
 
 /* ---- stage one ---- */
 
-souk_status csv_mask(csv_scan *s, const char *text, size_t n, souk_error *err) {
-    size_t words = n / 64 + 1;
-    if (words > s->words) {
-        uint64_t *a = mem_realloc(s->separators, words, sizeof *a);
-        if (a) s->separators = a;
-        uint64_t *b = mem_realloc(s->quotes, words, sizeof *b);
-        if (b) s->quotes = b;
-        if (!a || !b) return err_nomem(err, "reading a table");
-        s->words = words;
+/* Positions of the set bits of a word, in order. Always sixteen are written, for a loop over the true number would be
+ * mispredicted at each word; few words hold more. Returns the end. */
+static inline uint32_t *positions(uint64_t bits, uint32_t base, uint32_t *out) {
+    int n = __builtin_popcountll(bits);
+    for (int i = 0; i < 16; i++) {
+        out[i] = base + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63); /* the guard keeps ctz defined at 0 */
+        bits &= bits - 1;
     }
+    for (int i = 16; i < n; i++) {
+        out[i] = base + (uint32_t)__builtin_ctzll(bits);
+        bits &= bits - 1;
+    }
+    return out + n;
+}
+
+static bool mask_room(csv_scan *s, size_t words) {
+    if (words <= s->words) return true;
+    uint64_t *a = mem_realloc(s->separators, words, sizeof *a);
+    if (a) s->separators = a;
+    uint64_t *b = mem_realloc(s->quotes, words, sizeof *b);
+    if (b) s->quotes = b;
+    if (!a || !b) return false;
+    s->words = words;
+    return true;
+}
+
+/* Words whose positions surely have room at once. */
+enum { FLATTEN_WORDS = 64 };
+
+souk_status csv_mask(csv_scan *s, const char *text, size_t n, souk_error *err) {
+    size_t words = n / 64 + 1, count = 0;
+    if (!mask_room(s, words)) return err_nomem(err, "reading a table");
     kern.csv_masks((int64_t)words, text, s->delimiter, s->separators, s->quotes);
     uint64_t tail = ((uint64_t)1 << (n % 64)) - 1; /* nothing beyond the text */
     s->separators[words - 1] &= tail;
     s->quotes[words - 1] &= tail;
+    for (size_t w = 0; w < words; w += FLATTEN_WORDS) {
+        size_t need = count + 64 * FLATTEN_WORDS + 16;
+        if (need > s->ends_capacity) {
+            uint32_t *p = mem_realloc(s->ends, need + need / 2, sizeof *p);
+            if (!p) return err_nomem(err, "reading a table");
+            s->ends = p;
+            s->ends_capacity = need + need / 2;
+        }
+        uint32_t *out = s->ends + count;
+        for (size_t k = w; k < words && k < w + FLATTEN_WORDS; k++)
+            out = positions(s->separators[k], (uint32_t)(64 * k), out);
+        count = (size_t)(out - s->ends);
+    }
+    s->ends[count] = (uint32_t)n; /* the end of the text closes the list */
+    s->n_ends = count;
+    s->at = 0;
     return SOUK_OK;
 }
 
@@ -115,6 +155,14 @@ static inline walk walk_begin(const uint64_t *mask, size_t n, size_t pos) {
     return w;
 }
 
+/* The first end at or behind pos, s->at staying with it. Rows come in order, so this is a step or none; a row that is
+ * read again steps back. */
+static inline size_t end_from(csv_scan *s, size_t pos) {
+    while (s->at > 0 && s->ends[s->at - 1] >= pos) s->at--;
+    while (s->at < s->n_ends && s->ends[s->at] < pos) s->at++;
+    return s->ends[s->at];
+}
+
 int64_t csv_count_lines(const char *p, size_t n) {
     int64_t lines = 0;
     for (size_t i = 0; i < n; i++)
@@ -131,7 +179,7 @@ typedef struct quoted {
 } quoted;
 
 /* CSV rule: the first quote that is not doubled closes the field; the rest up to a separator is kept literally. */
-static csv_end quoted_csv(const csv_scan *s, const char *t, size_t n, bool last, size_t start, quoted *q) {
+static csv_end quoted_csv(csv_scan *s, const char *t, size_t n, bool last, size_t start, quoted *q) {
     walk w = walk_begin(s->quotes, n, start + 1);
     *q = (quoted){0};
     for (;;) {
@@ -143,9 +191,8 @@ static csv_end quoted_csv(const csv_scan *s, const char *t, size_t n, bool last,
             walk_next(&w);
             continue;
         }
-        walk ends = walk_begin(s->separators, n, p + 1);
         q->close = p;
-        q->end = walk_next(&ends);
+        q->end = end_from(s, p + 1);
         return q->end == n && !last ? CSV_MORE : CSV_ROW;
     }
 }
@@ -238,43 +285,53 @@ static csv_end space_fields(csv_scan *s, const char *t, size_t n, bool last, siz
     return p == n && !last ? CSV_MORE : CSV_ROW;
 }
 
+/* A field that begins with a quote: its cell and its end. */
+static csv_end quoted_field(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *c, size_t *stop,
+                            buf *scratch) {
+    quoted q;
+    s->saw_quoted = true;
+    csv_end e = s->format == TABLE_TSV ? quoted_line(s, t, n, last, start, &q) : quoted_csv(s, t, n, last, start, &q);
+    if (e != CSV_ROW) return e;
+    if (q.literal) q.end = end_from(s, start);
+    if (q.literal)
+        *c = (cell){(uint32_t)start, (uint32_t)(q.end - start)};
+    else if (!quoted_cell(t, start, &q, c, scratch))
+        return CSV_NOMEM;
+    *stop = end_from(s, q.end);
+    return CSV_ROW;
+}
+
 /* Fields between delimiters. */
 static csv_end delimited_fields(csv_scan *s, const char *t, size_t n, bool last, size_t start, cell *cells,
                                 int capacity, int *n_fields, size_t *end, buf *scratch) {
-    walk w = walk_begin(s->separators, n, start);
+    const bool quotes = s->format != TABLE_LINES;
+    const char delimiter = quotes ? s->delimiter : 0; /* a line has one field, and no NUL bytes */
     int f = 0;
+    end_from(s, start);
+    const uint32_t *ends = s->ends + s->at;
     for (;;) {
-        size_t stop;
-        cell c;
-        if (start < n && t[start] == '"' && s->format != TABLE_LINES) {
-            quoted q;
-            s->saw_quoted = true;
-            csv_end e =
-                s->format == TABLE_TSV ? quoted_line(s, t, n, last, start, &q) : quoted_csv(s, t, n, last, start, &q);
+        size_t stop = *ends;
+        cell spare, *c = f < capacity ? cells + f : &spare;
+        if (t[start] == '"' && quotes && start < n) {
+            csv_end e = quoted_field(s, t, n, last, start, c, &stop, scratch);
             if (e != CSV_ROW) {
                 *end = start;
                 return e;
             }
-            if (q.literal) {
-                stop = walk_next(&w);
-                c = (cell){(uint32_t)start, (uint32_t)(stop - start)};
-            } else {
-                if (!quoted_cell(t, start, &q, &c, scratch)) return CSV_NOMEM;
-                stop = q.end;
-                walk_to(&w, stop + 1);
-            }
-        } else {
-            stop = walk_next(&w);
-            c = (cell){(uint32_t)start, (uint32_t)(stop - start)};
+            ends = s->ends + s->at;
+        } else { /* member by member: a cell built aside and copied costs a stalled load each time */
+            c->at = (uint32_t)start;
+            c->len = (uint32_t)(stop - start);
         }
-        if (f < capacity) cells[f] = c;
         f++;
-        if (stop == n || t[stop] != s->delimiter || s->format == TABLE_LINES) {
+        if (t[stop] != delimiter || stop == n) {
+            s->at = (size_t)(ends - s->ends);
             *n_fields = f;
             *end = stop;
             return stop == n && !last ? CSV_MORE : CSV_ROW;
         }
         start = stop + 1;
+        ends++;
     }
 }
 

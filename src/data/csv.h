@@ -19,7 +19,9 @@ typedef struct csv_scan {
     int64_t line;         /* of the next byte, 1-based */
     uint64_t *separators; /* a bit for each byte of the text: delimiter, LF or CR */
     uint64_t *quotes;
-    size_t words;    /* capacity of the two, in 64-bit words */
+    size_t words;   /* capacity of the two, in 64-bit words */
+    uint32_t *ends; /* [n_ends] positions of the separators, and behind them that of the text's end */
+    size_t n_ends, at, ends_capacity;
     bool saw_quoted; /* the current row has a quoted field */
     /* of a row too long for the buffer */
     bool skip_quoted, skip_quote_seen, skip_field_start, skip_cr;

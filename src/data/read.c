@@ -125,12 +125,23 @@ static souk_status nothing(const table_reader *r, souk_error *err) {
                    (long long)r->n_read, r->rejects.first);
 }
 
+/* Rows that a plain file holds, by its size and the rows so far; 0: no telling. Only a hint for the room of columns. */
+static int64_t expected_rows(const table_reader *r) {
+    int64_t size = r->n_paths == 1 && !source_compression(r->src) ? fs_size(r->paths[0]) : -1;
+    if (size <= 0 || r->n_kept == 0 || r->stage_bytes <= 0 || r->o.max_rows > 0) return 0;
+    double kept = (double)r->n_kept, bytes = (double)r->stage_bytes + kept; /* a line end each */
+    double rows = 1.02 * (double)size / bytes * kept * kept / (double)r->n_read;
+    double most = 4 * (double)size / (double)r->n_out / 9; /* the first rows may be shorter than the rest */
+    return (int64_t)(rows < most ? rows : most);
+}
+
 /* One pass over the source into r->staged. *again: some columns are not what they seemed. */
 static souk_status pass(table_reader *r, bool *again, souk_error *err) {
     append *a = &r->staged;
     a->misfit = mem_calloc((size_t)r->n_out, sizeof *a->misfit);
     if (!a->misfit) return err_nomem(err, "reading a table");
     a->strict = r->told;
+    if (!r->done) append_expect(a, expected_rows(r));
     while (!r->done) TRY(reader_rows(r, a, INT64_MAX, 0, err));
     *again = false;
     for (int k = 0; k < r->n_out; k++)

@@ -18,6 +18,10 @@
 
 /* Empty, blank, or one of NA, N/A, NaN, nan, null, NULL, None, ? */
 bool cell_missing(const char *p, size_t n);
+/* By its first byte, which settles it for nearly every cell. */
+static inline bool cell_may_be_missing(char first) {
+    return first == 'N' || first == 'n' || first == '?' || first == ' ' || first == '\t';
+}
 /* A number, blanks around it allowed; decimal is '.' or ','. */
 bool cell_number(const char *p, size_t n, char decimal, double *out);
 /* Whole digits too many for a double: a code, which a number would blur. `v` is the cell's number. */
