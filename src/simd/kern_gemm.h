@@ -82,17 +82,19 @@ static void pack_panel(const view *v, int64_t j0, int64_t from, int64_t k, real 
     }
 }
 
-/* Rows of B a page or more apart cost a translation each and share cache sets; where many rows of A read the panel, a copy
- * pays. Below that, reading in place is as fast as reading a copy: the lines come from L2 well ahead of their use. */
+/* Rows of B a page or so apart cost a translation each and share cache sets; where many rows of A read the panel, a copy pays,
+ * and for a narrow panel, which has more rows for its size, sooner. Below that, reading in place is as fast as reading a
+ * copy: the lines come from L2 well ahead of their use. */
 static bool panel_conflicts(const view *v, int64_t rows) {
-    return rows > 3 * TILE_ROWS && v->b_step * (int64_t)sizeof(real) >= 4096;
+    return rows > 3 * TILE_ROWS && v->b_step >= 32 * TILE_COLS;
 }
 
 /* Copies rows [i, i+rows) of A in slice [from, from+k) tile by tile, each as k rows of 16, where their stride makes
  * them fight for cache sets and translations. Returns the stride between tiles, or 0: read in place. */
 static int64_t pack_rows(const view *v, int64_t i, int64_t rows, int64_t from, int64_t k) {
-    const int64_t stride = v->rs > v->ks ? v->rs : v->ks;
-    if (!v->rows || stride * (int64_t)sizeof(real) < 4096 || v->n < PACK_A_N || k < PACK_A_K) return 0;
+    /* Rows of a tile side by side (A transposed) use a part of a line at each k, a low tile the smaller one: it suffers sooner. */
+    const bool apart = v->ks == 1 ? v->rs >= 1024 : v->ks >= 32 * TILE_COLS;
+    if (!v->rows || !apart || v->n < PACK_A_N || k < PACK_A_K) return 0;
     const int64_t count = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const real *a = v->a + i * v->rs + from * v->ks;
     real *out = v->rows;
