@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "fault.h"
@@ -60,6 +61,16 @@ static void refuses_impossible_sizes(void **state) {
     assert_null(arena_strndup(&a, "", SIZE_MAX));
     mem_free(p);
     arena_clear(&a);
+}
+
+/* More than the machine has is refused by a message, before Linux promises it and kills the program for using it. */
+static void refuses_more_than_there_is(void **state) {
+    (void)state;
+    souk_error err = {0};
+    assert_int_equal(clock_memory_check(1 << 20, "a test", &err), SOUK_OK);
+    assert_int_equal(clock_memory_check(((size_t)1 << 28) + 1, "a test", &err), SOUK_OK);
+    assert_int_equal(clock_memory_check(SIZE_MAX / 2, "a test", &err), SOUK_REFUSED);
+    assert_non_null(strstr(err.message, "a test would need 8796093022207 MiB and this machine has "));
 }
 
 static void strings_and_growth(void **state) {
@@ -182,7 +193,8 @@ static void counters_survive_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_blocks_and_bytes), cmocka_unit_test(refuses_impossible_sizes), cmocka_unit_test(strings_and_growth),
+        cmocka_unit_test(counts_blocks_and_bytes), cmocka_unit_test(refuses_impossible_sizes), cmocka_unit_test(refuses_more_than_there_is),
+        cmocka_unit_test(strings_and_growth),
         cmocka_unit_test(arena_hands_out_zeroed_lines), cmocka_unit_test(arena_keeps_its_head), cmocka_unit_test(arena_poisons_its_gaps),
         cmocka_unit_test(arena_faults), cmocka_unit_test(counters_survive_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,11 @@ static void test_huge_shapes(void **state)
     int64_t big = INT64_MAX / 4;
     assert_int_equal(real_input(2, (int64_t[]){big, big}), 0);
     assert_int_equal(graph_status(&g, NULL), SOUK_USAGE);
+    graph_clear(&g); /* no single tensor may be so large that the sum over a plan's tensors could overflow */
+    graph_init(&g, 32, false);
+    assert_int_equal(real_input(2, (int64_t[]){1 << 20, 1 << 13}), 0);
+    expect_mistake("graph: shape [32,1048576,8192] has more than 6 dimensions, or more than 2^37 elements: use a smaller "
+                   "batch, maxlen or layer");
 }
 
 static void test_copy(void **state)

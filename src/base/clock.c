@@ -9,9 +9,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 static double seconds_of(clockid_t id) {
     struct timespec t;
@@ -34,6 +36,33 @@ int64_t clock_peak_memory(void) {
     if (kib >= 0) return (int64_t)kib * 1024;
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_maxrss * 1024 : 0;
+}
+
+/* A limit in a file of the cgroup's; SIZE_MAX where there is none ("max", no such file). */
+static size_t memory_limit(const char *path) {
+    char *text;
+    size_t n;
+    int64_t limit = 0;
+    if (!fs_exists(path) || fs_read_all(path, 64, &text, &n, NULL) != SOUK_OK) return SIZE_MAX;
+    bool is_number = num_parse_int64(text, strcspn(text, "\n"), &limit);
+    mem_free(text);
+    return is_number && limit > 0 ? (size_t)limit : SIZE_MAX;
+}
+
+souk_status clock_memory_check(size_t need, const char *what, souk_error *err) {
+    static const size_t always = (size_t)1 << 28; /* a quarter of a GiB: nobody needs to look */
+    if (need <= always) return SOUK_OK;
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    size_t most = SIZE_MAX, v2 = memory_limit("/sys/fs/cgroup/memory.max"),
+           v1 = memory_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes");
+    if (pages <= 0 || page <= 0 || !size_mul((size_t)pages, (size_t)page, &most)) most = SIZE_MAX;
+    most = v2 < most ? v2 : most;
+    most = v1 < most ? v1 : most;
+    if (need <= most) return SOUK_OK;
+    return err_set(err, SOUK_REFUSED,
+                   "%s would need %zu MiB and this machine has %zu MiB of memory: use a smaller batch_size, maxlen, "
+                   "vocabulary or layer",
+                   what, need >> 20, most >> 20);
 }
 
 void clock_utc(char dst[24]) {

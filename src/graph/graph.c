@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "graph/op.h"
 
 const op_def *const op_table[] = {
@@ -55,7 +56,7 @@ void graph_fail(graph *g, const char *format, ...)
     char what[640];
     va_list ap;
     va_start(ap, format);
-    vsnprintf(what, sizeof what, format, ap);
+    if (num_vformat(what, sizeof what, format, ap) < 0) what[0] = '\0';
     va_end(ap);
     const char *op = g->failing ? g->failing->name : "graph";
     if (g->scope[0]) err_set(&g->err, SOUK_USAGE, "layer %s: %s: %s", g->scope, op, what);
@@ -96,7 +97,10 @@ const char *shape_text(const shape *s, char dst[96])
     return dst;
 }
 
-/* Every tensor must be addressable and its bytes countable, whatever an op multiplies later. */
+/* No tensor may be larger than the largest block that mem gives: so sums over all tensors of a plan, and what an op
+ * multiplies later, stay countable. */
+enum { TENSOR_BITS = 40 };
+
 static bool shape_valid(graph *g, const shape *s)
 {
     char text[96];
@@ -107,9 +111,10 @@ static bool shape_valid(graph *g, const shape *s)
             graph_fail(g, "shape %s has a dimension that is not positive", shape_text(s, text));
             return false;
         }
-        fits = size_mul(bytes, (size_t)s->d[i], &bytes) && bytes <= (SIZE_MAX >> 8);
+        fits = size_mul(bytes, (size_t)s->d[i], &bytes) && bytes <= (size_t)1 << TENSOR_BITS;
     }
-    if (!fits) graph_fail(g, "shape %s is too large, or has more than %d dimensions", shape_text(s, text), GRAPH_MAX_RANK);
+    if (!fits) graph_fail(g, "shape %s has more than %d dimensions, or more than 2^37 elements: use a smaller batch, maxlen or layer",
+                   shape_text(s, text), GRAPH_MAX_RANK);
     return fits;
 }
 

@@ -251,28 +251,31 @@ typedef struct space {
     size_t bytes;
 } space;
 
-static real *take(char **at, int64_t count)
+/* Cuts `count` reals off the scratch; with base NULL only counts (arithmetic on a null pointer is undefined). */
+static real *take(char *base, size_t *used, int64_t count)
 {
-    real *p = (real *)*at;
-    *at += ((size_t)count * sizeof(real) + 63) / 64 * 64;
+    real *p = base ? (real *)(void *)(base + *used) : NULL;
+    *used += ((size_t)count * sizeof(real) + 63) / 64 * 64;
     return p;
 }
 
-static space carve(const dims *d, const rnn_attr *a, void *scratch)
+/* Lays the space out in `scratch`; NULL: for its `bytes` alone. */
+static space carve(const dims *d, const rnn_attr *a, char *scratch)
 {
-    char *at = scratch;
+    size_t used = 0;
     space s = {0};
     const int64_t rows = d->fast ? RNN_MAX_ROWS : RNN_CELL_ROWS;
-    s.state = take(&at, d->training ? 0 : 4 * rows * d->padded);
-    s.y = take(&at, d->training || d->fast ? 0 : rows * rnn_cell_slots(a->kind) * d->padded);
-    s.masks = take(&at, d->training ? d->G * d->E + (d->fast ? 0 : rows * d->G * d->H) : 0);
-    s.carry = take(&at, d->fast || !d->training ? 0 : 2 * rows * d->padded);
-    s.tmp = take(&at, d->fast ? 0 : 3 * rows * d->padded);
-    s.dx = take(&at, d->training ? (d->T + 1) * d->E : 0);
-    s.gemm = at;
-    size_t a1 = gemm_scratch(rows * (d->T + 1), d->G * d->H, d->E), a2 = gemm_scratch(rows, d->H, d->H), a3 = gemm_scratch(d->T + 1, d->E, d->G * d->H);
+    s.state = take(scratch, &used, d->training ? 0 : 4 * rows * d->padded);
+    s.y = take(scratch, &used, d->training || d->fast ? 0 : rows * rnn_cell_slots(a->kind) * d->padded);
+    s.masks = take(scratch, &used, d->training ? d->G * d->E + (d->fast ? 0 : rows * d->G * d->H) : 0);
+    s.carry = take(scratch, &used, d->fast || !d->training ? 0 : 2 * rows * d->padded);
+    s.tmp = take(scratch, &used, d->fast ? 0 : 3 * rows * d->padded);
+    s.dx = take(scratch, &used, d->training ? (d->T + 1) * d->E : 0);
+    s.gemm = scratch ? scratch + used : NULL;
+    size_t a1 = gemm_scratch(rows * (d->T + 1), d->G * d->H, d->E), a2 = gemm_scratch(rows, d->H, d->H),
+           a3 = gemm_scratch(d->T + 1, d->E, d->G * d->H);
     size_t most = a1 > a2 ? a1 : a2;
-    s.bytes = (size_t)(at - (char *)scratch) + (most > a3 ? most : a3);
+    s.bytes = used + (most > a3 ? most : a3);
     return s;
 }
 

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "graph/plan_impl.h"
 #include "simd/kern.h"
 
@@ -32,6 +33,11 @@ souk_status plan_session_new(plan_session **out, const plan *p, int threads, sou
     if (threads < 1) threads = 1;
     plan_session *s = mem_calloc(1, sizeof *s);
     if (!s) return err_nomem(err, "opening a session");
+    souk_status status = clock_memory_check(plan_bytes(p, threads), "a step's work space", err);
+    if (status != SOUK_OK) {
+        mem_free(s);
+        return status;
+    }
     size_t areas = 0;
     s->p = p;
     s->threads = threads;
