@@ -142,6 +142,48 @@ static void test_layer_by_layer(void **state) {
     souk_net_free(other);
 }
 
+static void refused(souk_status status, souk_error *err, const char *part) {
+    assert_int_equal(status, err->code);
+    if (!strstr(err->message, part)) fail_msg("\"%s\" does not say \"%s\"", err->message, part);
+    memset(err, 0, sizeof *err);
+}
+
+/* What a caller may get wrong around the weights: said, and nothing is changed by it. */
+static void test_net_misuse(void **state) {
+    (void)state;
+    static int32_t ids[N * T];
+    static float y[N], p[N], again[N];
+    souk_error err = {0};
+    make_rows(ids, y);
+    souk_net *net = make_net(), *other = souk_net_new();
+    souk_array in = {.ids = ids}, out = {.values = y}, none = {0};
+    souk_fit_options o = souk_fit_options_default();
+    o.epochs = 1;
+    o.learning_rate = -1;
+    refused(souk_net_fit(net, N, &in, &out, &o, NULL, NULL, &err), &err, "learning_rate is -1");
+    o.learning_rate = 0;
+    o.validation_split = .5;
+    refused(souk_net_fit(net, 1, &in, &out, &o, NULL, NULL, &err), &err, "leaves none to fit");
+    o.validation_split = 0;
+    assert_int_equal(souk_net_fit(net, N, &in, &out, &o, NULL, NULL, &err), SOUK_OK);
+    assert_int_equal(souk_net_predict(net, N, &in, p, &err), SOUK_OK);
+    refused(souk_net_predict(net, -1, &in, p, &err), &err, "-1 rows");
+
+    souk_output(other, "y", souk_dense(other, souk_input_values(other, "x", 4), 1, SOUK_LINEAR), SOUK_MSE);
+    refused(souk_net_fit(other, N, &none, &out, &o, NULL, NULL, &err), &err, "takes values, and none were given");
+    assert_int_equal(souk_net_save_weights(other, "other.safetensors", &err), SOUK_OK);
+    refused(souk_net_load_weights(net, "other.safetensors", &err), &err, "is missing");
+    assert_int_equal(souk_net_predict(net, N, &in, again, &err), SOUK_OK);
+    assert_memory_equal(p, again, sizeof p);
+
+    souk_output(net, "more", souk_dense(net, souk_lstm(net, souk_embedding(net, 1, 50, 8, false), 4), 1, SOUK_SIGMOID),
+                SOUK_BINARY_CROSSENTROPY);
+    refused(souk_net_predict(net, N, &in, p, &err), &err, "added after the net got its weights");
+    refused(souk_net_fit(net, N, &in, &out, &o, NULL, NULL, &err), &err, "added after the net got its weights");
+    souk_net_free(net);
+    souk_net_free(other);
+}
+
 static bool stop_at_once(void *context, const souk_progress *p) {
     (void)p;
     ++*(int *)context;
@@ -218,7 +260,7 @@ static void test_tokenizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_share_a_model),
-                                       cmocka_unit_test(test_layer_by_layer), cmocka_unit_test(test_callback_stops),
+                                       cmocka_unit_test(test_layer_by_layer), cmocka_unit_test(test_net_misuse), cmocka_unit_test(test_callback_stops),
                                        cmocka_unit_test(test_mistakes), cmocka_unit_test(test_tokenizer)};
     return cmocka_run_group_tests_name("api", tests, setup, teardown);
 }

@@ -168,6 +168,11 @@ static void test_damage(void **state) {
           .value = "{\"input_features\":[{\"name\":\"a\",\"type\":\"number\"}],\"output_features\":[{\"name\":\"b\","
                    "\"type\":\"binary\"}]}"},
          "has 1 inputs and 1 outputs, and its encoders were fitted for 4 and 1"},
+        {{.meta = "spec",
+          .value = "{\"input_features\":[{\"name\":\"text\",\"type\":\"text\"},{\"name\":\"size\",\"type\":"
+                   "\"number\"},{\"name\":\"colour\",\"type\":\"category\"},{\"name\":\"member\",\"type\":"
+                   "\"binary\"}],\"output_features\":[{\"name\":\"label\",\"type\":\"category\"}]}"},
+         "the category feature \"label\" where its encoders were fitted for the binary feature \"label\""},
         {{.meta = "fingerprint", .value = "12"}, "fingerprint"},
     };
     (void)state;
@@ -184,6 +189,41 @@ static void test_damage(void **state) {
         if (!strstr(err.message, cases[i].part)) fail_msg("\"%s\" does not say \"%s\"", err.message, cases[i].part);
         assert_int_equal(mem_live(), live);
     }
+    world_free(&w);
+}
+
+/* Rows of 200,000 steps: 1,024 of them at once would take gigabytes, so fewer are; the bits do not depend on it. */
+static void test_long_rows(void **state) {
+    static const char text[] = "input_features:\n  - name: text\n    type: text\n"
+                               "    preprocessing: {pad_sequences: {maxlen: 200000}}\n"
+                               "    encoder: {type: sequential, layers: [{type: embedding, output_dim: 8},"
+                               " {type: global_average_pooling1d}]}\n"
+                               "output_features:\n  - {name: label, type: binary}\n";
+    enum { LONG_ROWS = 70 };
+    souk_error err = {0};
+    world w;
+    spec *s;
+    pipeline *pl;
+    dataset *d;
+    model *m;
+    scorer *all;
+    float p[LONG_ROWS], q[LONG_ROWS];
+    (void)state;
+    world_new(&w, LABEL, "{epochs: 1}", 1);
+    if (spec_parse(&s, text, sizeof text - 1, "long", NULL, &err) != SOUK_OK) fail_msg("%s", err.message);
+    if (pipeline_fit(&pl, &s->inputs[0].feature, 1, &s->outputs[0].feature, 1, w.t, NULL, 0, "world.csv", &err) ||
+        model_new(&m, s, pl, 1, &err) || scorer_new(&all, m, &err))
+        fail_msg("%s", err.message);
+    int64_t rows[LONG_ROWS], before = mem_live_bytes();
+    for (int i = 0; i < LONG_ROWS; i++) rows[i] = i;
+    if (pipeline_encode(pl, w.t, rows, LONG_ROWS, false, "world.csv", &d, NULL, &err)) fail_msg("%s", err.message);
+    if (scorer_run(all, d, 0, d->n, 0, p, NULL, &err)) fail_msg("%s", err.message);
+    assert_true(mem_live_bytes() - before < (int64_t)400 << 20);
+    scorer_free(all);
+    predict(m, d, 0, 1, NULL, q);
+    assert_memory_equal(p, q, sizeof p);
+    dataset_free(d);
+    model_free(m);
     world_free(&w);
 }
 
@@ -256,7 +296,7 @@ static int init(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_batches),
                                        cmocka_unit_test(test_outputs),       cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_damage),        cmocka_unit_test(test_ids),
+                                       cmocka_unit_test(test_damage), cmocka_unit_test(test_long_rows),        cmocka_unit_test(test_ids),
                                        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, init, NULL);
 }

@@ -193,29 +193,19 @@ static souk_status make_spec(const souk_net *n, const souk_fit_options *o, spec 
     return status;
 }
 
-static souk_status make_params(souk_net *n, uint64_t seed, souk_error *err) {
-    model *m = n->model;
-    int count = net_params(n->net);
-    m->params = mem_calloc((size_t)count, sizeof *m->params);
-    if (!m->params) return err_nomem(err, "making the parameters");
-    m->n_params = count;
-    for (int i = 0; i < count; i++) {
-        const param_def *d = net_param(n->net, i);
-        size_t cells = 1;
-        bool fits = true;
-        for (int k = 0; k < d->rank; k++) fits = fits && size_mul(cells, (size_t)d->d[k], &cells);
-        if (fits) fits = size_mul(cells, sizeof(real), &cells);
-        m->params[i] = fits ? mem_aligned(cells) : NULL;
-        if (!m->params[i]) return err_nomem(err, "making the parameters");
-        TRY(net_init_param(n->net, i, seed, m->params[i], err));
-    }
-    return SOUK_OK;
+/* Layers added after the weights were made have none. */
+static souk_status check_complete(const souk_net *n, souk_error *err) {
+    if (n->model->n_params == net_params(n->net) && n->model->spec->n_outputs == net_outputs(n->net)) return SOUK_OK;
+    return err_set(err, SOUK_USAGE,
+                   "layers or outputs were added after the net got its weights: make a new net, and add all of them "
+                   "before the first fit or load");
 }
 
 static souk_status need_model(souk_net *n, const souk_fit_options *o, souk_error *err) {
     drop_scorer(n);
     TRY(net_status(n->net, err));
     if (n->n_losses == 0) return err_set(err, SOUK_USAGE, "the net has no output: call souk_output before fitting");
+    if (n->model) TRY(check_complete(n, err));
     spec *s = NULL;
     TRY(make_spec(n, o, &s, err));
     if (n->model) { /* fitted before: new settings, the same weights */
@@ -231,7 +221,7 @@ static souk_status need_model(souk_net *n, const souk_fit_options *o, souk_error
     n->model->spec = s;
     n->model->net = n->net;
     n->model->seed = o->seed;
-    souk_status status = make_params(n, o->seed, err);
+    souk_status status = model_init_weights(n->model, err);
     if (status != SOUK_OK) {
         n->model->net = NULL;
         model_free(n->model);
@@ -273,6 +263,9 @@ static souk_status make_dataset(const souk_net *n, int64_t first, int64_t rows, 
         if (a->is_ids != net_input_is_ids(n->net, i))
             return err_set(err, SOUK_USAGE, "input \"%s\" takes %s", net_input_name(n->net, i),
                            a->is_ids ? "values, and ids were given" : "ids, and none were given");
+        if (!a->is_ids && !inputs[i].values)
+            return err_set(err, SOUK_USAGE, "input \"%s\" takes values, and none were given",
+                           net_input_name(n->net, i));
         a->ids = inputs[i].ids ? (int32_t *)(uintptr_t)inputs[i].ids + first * a->width : NULL;
         a->values = inputs[i].values ? (float *)(uintptr_t)inputs[i].values + first * a->width : NULL;
         TRY(check_ids(n, i, a, first, rows, err));
@@ -361,10 +354,16 @@ souk_status souk_net_fit(souk_net *n, int64_t rows, const souk_array *inputs, co
     if (rows < 1) return err_set(err, SOUK_INPUT, "there are no rows to fit");
     if (!(o->validation_split >= 0 && o->validation_split < 1))
         return err_set(err, SOUK_USAGE, "validation_split is a share from 0 up to, but not including, 1");
+    if (!(o->learning_rate >= 0))
+        return err_set(err, SOUK_USAGE, "learning_rate is %g: give a positive number, or 0 for the optimizer's own",
+                       o->learning_rate);
     kern_init();
     TRY(need_model(n, o, err));
     int64_t n_train = o->n_validation ? rows : (int64_t)floor((double)rows * (1 - o->validation_split)),
             n_valid = o->n_validation ? o->n_validation : rows - n_train;
+    if (n_train < 1)
+        return err_set(err, SOUK_USAGE, "validation_split %g of %lld rows leaves none to fit", o->validation_split,
+                       (long long)rows);
     dataset train, valid;
     memset(&valid, 0, sizeof valid);
     souk_status status = make_dataset(n, 0, n_train, inputs, targets, &train, err);
@@ -380,6 +379,9 @@ souk_status souk_net_fit(souk_net *n, int64_t rows, const souk_array *inputs, co
 
 souk_status souk_net_predict(souk_net *n, int64_t rows, const souk_array *inputs, float *p, souk_error *err) {
     if (!n->model) return err_set(err, SOUK_USAGE, "the net has no weights yet: fit it or load them first");
+    TRY(net_status(n->net, err));
+    TRY(check_complete(n, err));
+    if (rows < 0) return err_set(err, SOUK_USAGE, "%lld rows cannot be predicted", (long long)rows);
     kern_init();
     dataset d;
     souk_status status = make_dataset(n, 0, rows, inputs, NULL, &d, err);
@@ -429,13 +431,14 @@ souk_status souk_net_load_weights(souk_net *n, const char *path, souk_error *err
     souk_fit_options o = souk_fit_options_default();
     TRY(need_model(n, &o, err));
     souk_status status = model_file_open(&f, path, true, err);
-    for (int i = 0; status == SOUK_OK && i < n->model->n_params; i++) {
-        const param_def *d = net_param(n->net, i);
+    int count = n->model->n_params;
+    for (int k = 0; status == SOUK_OK && k < 2 * count; k++) { /* all are looked for before any is changed */
+        const param_def *d = net_param(n->net, k % count);
         const file_tensor *t = NULL;
         char name[600];
         snprintf(name, sizeof name, "w/%s", d->name);
         status = model_file_need(f, name, FILE_F32, d->rank, d->d, &t, err);
-        if (status == SOUK_OK) memcpy(n->model->params[i], t->data, t->bytes);
+        if (status == SOUK_OK && k >= count) memcpy(n->model->params[k - count], t->data, t->bytes);
     }
     model_file_close(f);
     return status;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "model/build.h"
 
@@ -22,14 +23,31 @@ static int64_t param_count(const param_def *p) {
     return shape_count(&s);
 }
 
-/* Net and room for weights; m holds spec and pipeline. */
-static souk_status build(model *m, souk_error *err) {
-    const spec *s = m->spec;
-    int n_in = pipeline_inputs(m->pipeline), n_out = pipeline_outputs(m->pipeline);
+/* Spec and pipeline were stored side by side: a file in which they speak of different columns is no model. */
+static souk_status check_features(const spec *s, const pipeline *p, souk_error *err) {
+    int n_in = pipeline_inputs(p), n_out = pipeline_outputs(p);
     if (n_in != s->n_inputs || n_out != s->n_outputs)
         return err_set(err, SOUK_CORRUPT,
                        "the model's spec has %d inputs and %d outputs, and its encoders were fitted for %d and %d",
                        s->n_inputs, s->n_outputs, n_in, n_out);
+    for (int i = 0; i < n_in + n_out; i++) {
+        bool output = i >= n_in;
+        const feature_config *said = output ? &s->outputs[i - n_in].feature : &s->inputs[i].feature;
+        const feature_config *fitted = pipeline_config(p, output, output ? i - n_in : i);
+        if (said->type != fitted->type || strcmp(said->name, fitted->name) != 0)
+            return err_set(err, SOUK_CORRUPT,
+                           "the model's spec has the %s feature \"%.200s\" where its encoders were fitted for the %s "
+                           "feature \"%.200s\"",
+                           feature_type_name(said->type), said->name, feature_type_name(fitted->type), fitted->name);
+    }
+    return SOUK_OK;
+}
+
+/* The net; m holds spec and pipeline. */
+static souk_status build(model *m, souk_error *err) {
+    const spec *s = m->spec;
+    int n_in = pipeline_inputs(m->pipeline), n_out = pipeline_outputs(m->pipeline);
+    TRY(check_features(s, m->pipeline, err));
     feature_shape *shapes = mem_array((size_t)(n_in + n_out), sizeof *shapes);
     if (!shapes) return err_nomem(err, "building the model");
     for (int i = 0; i < n_in; i++) shapes[i] = pipeline_shape(m->pipeline, false, i);
@@ -41,13 +59,16 @@ static souk_status build(model *m, souk_error *err) {
 
 static souk_status allocate(model *m, souk_error *err) {
     int n = net_params(m->net);
+    size_t total = 0, bytes;
+    for (int i = 0; i < n; i++)
+        if (!size_mul((size_t)param_count(net_param(m->net, i)), sizeof(real), &bytes) || !size_add(total, bytes, &total))
+            return err_nomem(err, "making the model's weights");
+    TRY(clock_memory_check(total, "the model's weights", err));
     m->params = mem_calloc((size_t)n + 1, sizeof *m->params);
     if (!m->params) return err_nomem(err, "making the model");
     m->n_params = n;
     for (int i = 0; i < n; i++) {
-        size_t bytes;
-        bool fits = size_mul((size_t)param_count(net_param(m->net, i)), sizeof(real), &bytes);
-        m->params[i] = fits ? mem_aligned(bytes) : NULL;
+        m->params[i] = mem_aligned((size_t)param_count(net_param(m->net, i)) * sizeof(real));
         if (!m->params[i]) return err_nomem(err, "making the model's weights");
     }
     return SOUK_OK;
@@ -66,15 +87,19 @@ static souk_status hold(model **out, spec *s, pipeline *p, souk_error *err) {
     return SOUK_OK;
 }
 
+souk_status model_init_weights(model *m, souk_error *err) {
+    TRY(allocate(m, err));
+    for (int i = 0; i < m->n_params; i++) TRY(net_init_param(m->net, i, m->seed, m->params[i], err));
+    return SOUK_OK;
+}
+
 souk_status model_new(model **out, spec *s, pipeline *p, uint64_t seed, souk_error *err) {
     model *m;
     *out = NULL;
     TRY(hold(&m, s, p, err));
     m->seed = seed;
     souk_status status = build(m, err);
-    if (status == SOUK_OK) status = allocate(m, err);
-    for (int i = 0; status == SOUK_OK && i < m->n_params; i++)
-        status = net_init_param(m->net, i, seed, m->params[i], err);
+    if (status == SOUK_OK) status = model_init_weights(m, err);
     if (status == SOUK_OK)
         *out = m;
     else

@@ -30,6 +30,8 @@ void model_free(model *m);
 /* The net of a spec for given feature shapes; for tests and model_new. */
 souk_status model_build_net(net **out, const spec *s, const feature_shape *inputs, const feature_shape *outputs,
                             souk_error *err);
+/* Makes the parameters of m->net, with initial values from m->seed. */
+souk_status model_init_weights(model *m, souk_error *err);
 souk_status model_save(const model *m, const char *path, souk_error *err);
 /* The texts of a model file that training does not change; a checkpoint is written often, and makes them once. They
  * live in the arena. */

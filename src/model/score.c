@@ -1,7 +1,8 @@
 /* score - predictions: one immutable model, any number of scorers, each with plans and sessions of its own.
  *
  * Rows are taken in batches of 1024, 256, 64, 16, 4 and 1, the largest that fits first, so that no row is padded; each
- * size has a plan, made when first needed and kept. Inputs are read where the dataset has them. A row's result does not
+ * size has a plan, made when first needed and kept; one whose plan would need more than BATCH_BYTES is passed over for a
+ * smaller one, so that long rows cost no more memory than short ones. Inputs are read where the dataset has them. A row's result does not
  * depend on the batch that it is in (graph/op.h), so neither on how the rows are cut.
  *
  * Invariant: after the first batch of a size, scoring allocates nothing. */
@@ -12,7 +13,7 @@
 #include "graph/plan.h"
 #include "model/model.h"
 
-enum { SIZES = 6 };
+enum { SIZES = 6, BATCH_BYTES = 1 << 28 };
 static const int64_t sizes[SIZES] = {1024, 256, 64, 16, 4, 1};
 
 struct scorer {
@@ -20,6 +21,7 @@ struct scorer {
     plan *plan[SIZES];
     plan_session *session[SIZES];
     int threads[SIZES];  /* that the session was made for */
+    bool large[SIZES];   /* passed over */
     const void **inputs; /* [inputs] where the rows of a batch are */
 };
 
@@ -46,6 +48,7 @@ void scorer_free(scorer *s) {
     mem_free(s);
 }
 
+/* Plan and session of sizes[k]; sets large[k] instead where that is too much. */
 static souk_status prepare(scorer *s, int k, int threads, souk_error *err) {
     if (!s->plan[k]) {
         graph g;
@@ -54,6 +57,12 @@ static souk_status prepare(scorer *s, int k, int threads, souk_error *err) {
         if (status == SOUK_OK) status = plan_new(&s->plan[k], &g, &(plan_options){0}, err);
         graph_clear(&g);
         TRY(status);
+        s->large[k] = k < SIZES - 1 && plan_bytes(s->plan[k], 1) > BATCH_BYTES;
+        if (s->large[k]) {
+            plan_free(s->plan[k]);
+            s->plan[k] = NULL;
+            return SOUK_OK;
+        }
     }
     if (s->session[k] && s->threads[k] >= threads) return SOUK_OK;
     plan_session_free(s->session[k]);
@@ -95,11 +104,12 @@ souk_status scorer_run(scorer *s, const dataset *d, int64_t begin, int64_t n, in
     int64_t width = net_output_width(m->net, output), at = begin, end = begin + n;
     TRY(model_check_ids(m, d, begin, n, err));
     for (int k = 0; at < end;) {
-        if (end - at < sizes[k]) {
+        if (end - at < sizes[k] || s->large[k]) {
             k++;
             continue;
         }
         TRY(prepare(s, k, pool_threads(crew), err));
+        if (s->large[k]) continue;
         run(s, k, d, at, crew);
         const real *y = plan_output(s->plan[k], s->session[k], output);
         memcpy(out + (at - begin) * width, y, (size_t)(sizes[k] * width) * sizeof *out);
