@@ -189,10 +189,12 @@ static int compare_ranks(const void *a, const void *b) {
 }
 
 static bool renew(void *pointer_to_p, int64_t n, size_t size) {
-    void **p = pointer_to_p;
-    mem_free(*p);
-    *p = mem_array((size_t)n + 1, size);
-    return *p != NULL;
+    void *p;
+    memcpy(&p, pointer_to_p, sizeof p); /* the caller's pointer has a type of its own: no void ** alias */
+    mem_free(p);
+    p = mem_array((size_t)n + 1, size);
+    memcpy(pointer_to_p, &p, sizeof p);
+    return p != NULL;
 }
 
 souk_status tok_numbers_alloc(tok_word *t, int64_t n_index, souk_error *err) {

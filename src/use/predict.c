@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "data/table.h"
+#include "train/recipe_parts.h"
 #include "use/rows_out.h"
 
 enum { CHUNK_ROWS = 8192 };
@@ -44,24 +45,6 @@ static souk_status forced_types(const model *m, const char ***types, souk_error 
     return SOUK_OK;
 }
 
-static void read_options(table_options *t, const souk_predict_options *o) {
-    static const struct {
-        const char *name;
-        table_format format;
-    } formats[] = {
-        {"csv", TABLE_CSV}, {"tsv", TABLE_TSV}, {"space", TABLE_SPACE}, {"jsonl", TABLE_JSONL}, {"lines", TABLE_LINES}};
-    *t = table_options_default();
-    for (size_t i = 0; o->table.format && i < sizeof formats / sizeof *formats; i++)
-        if (!strcmp(o->table.format, formats[i].name)) t->format = formats[i].format;
-    t->delimiter = o->table.delimiter;
-    t->decimal = o->table.decimal;
-    t->header = o->table.no_header ? 0 : -1;
-    t->where = o->table.where;
-    t->reject_path = o->table.rejects;
-    t->max_bad = o->table.max_bad;
-    t->keep_text = true;
-}
-
 /* Standard input without a format is bare lines for a model of one text; a file is a table unless it says otherwise. */
 static bool takes_lines(const model *m, const char *data, const souk_predict_options *o) {
     return only_text_input(m) && !strcmp(data, "-") && !o->table.format && !o->table.no_header && !o->table.delimiter &&
@@ -78,9 +61,6 @@ typedef struct predict_job {
     double threshold;
     const char *data;
     const char *text_name; /* bare lines: the name that the one column gets */
-    float *p;              /* scores of one output of a chunk */
-    size_t p_capacity;
-    buf cell;
 } predict_job;
 
 static int64_t best_class(const float *p, int64_t k) {
@@ -131,31 +111,16 @@ static souk_status put_header(predict_job *j, const table *t, souk_error *err) {
     return status == SOUK_OK ? rows_out_header_done(j->out, err) : status;
 }
 
-static souk_status score_output(predict_job *j, const dataset *d, int output, float **p, souk_error *err) {
-    size_t need;
-    if (!size_mul((size_t)d->n, (size_t)predict_width(j->m, output), &need)) return err_nomem(err, "predicting");
-    if (need > j->p_capacity) {
-        float *bigger = mem_realloc(j->p, need, sizeof *bigger);
-        if (!bigger) return err_nomem(err, "predicting");
-        j->p = bigger;
-        j->p_capacity = need;
-    }
-    *p = j->p;
-    return scorer_run(j->scorer, d, 0, d->n, output, j->p, j->pool, err);
-}
-
-/* Several outputs keep their scores side by side until the rows are written. */
+/* Scores of all outputs lie side by side until the rows are written. */
 static souk_status put_chunk(predict_job *j, const table *t, const dataset *d, souk_error *err) {
     int outputs = pipeline_outputs(j->m->pipeline);
     float **scores = mem_calloc((size_t)outputs, sizeof *scores);
     souk_status status = scores ? SOUK_OK : err_nomem(err, "predicting");
     for (int o = 0; status == SOUK_OK && o < outputs; o++) {
-        float *p = NULL;
-        status = score_output(j, d, o, &p, err);
-        if (status != SOUK_OK) break;
-        scores[o] = p;
-        j->p = NULL; /* kept in scores; the next output gets memory of its own */
-        j->p_capacity = 0;
+        size_t need;
+        if (size_mul((size_t)d->n, (size_t)predict_width(j->m, o), &need)) scores[o] = mem_array(need, sizeof(float));
+        status = scores[o] ? scorer_run(j->scorer, d, 0, d->n, o, scores[o], j->pool, err)
+                           : err_nomem(err, "predicting");
     }
     for (int64_t i = 0; status == SOUK_OK && i < t->n; i++) {
         for (int c = 0; c < t->n_columns; c++) {
@@ -209,7 +174,8 @@ souk_status predict_stream(const model *m, const char *data, const souk_predict_
     if (!summary) summary = &local;
     memset(summary, 0, sizeof *summary);
     table_options t;
-    read_options(&t, options);
+    recipe_table_options(&t, &options->table);
+    t.keep_text = true;
     if (takes_lines(m, data, options)) {
         t.format = TABLE_LINES;
         j.text_name = only_text_input(m);
@@ -235,8 +201,6 @@ done:
     table_close(reader);
     pool_free(j.pool);
     mem_free(types);
-    mem_free(j.p);
-    buf_clear(&j.cell);
     summary->seconds = clock_seconds() - started;
     return status;
 }
