@@ -93,6 +93,24 @@ static void test_no_config(void **state) {
     program_clear(&r);
 }
 
+/* ---- output for spreadsheets; a path that JSON must escape ---- */
+
+static void test_excel(void **state) {
+    (void)state;
+    static const char rows[] = "text,id\ngreat phone,007\n=1+1,12345678901234567\nbad phone,42";
+    file_write("ids.csv", rows, sizeof rows - 1);
+    program_run r = PROGRAM("predict", "m.souk", "ids.csv", "--excel", "--json", "--out", "a \"b\".csv");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "{\"out\": \"a \\\"b\\\".csv\", \"rows\": 3,"));
+    program_clear(&r);
+    size_t n;
+    char *text = file_read("a \"b\".csv", &n);
+    assert_non_null(strstr(text, "\r\ngreat phone,'007,"));
+    assert_non_null(strstr(text, "\r\n'=1+1,'12345678901234567,"));
+    assert_non_null(strstr(text, "\r\nbad phone,42,"));
+    free(text);
+}
+
 static void test_formats(void **state) {
     (void)state;
     assert_int_equal(system("gzip -kf reviews.csv && tr , '\\t' < reviews.csv > reviews.tsv"), 0);
@@ -256,6 +274,8 @@ static const mistake mistakes[] = {
      2,
      {"weigth"}},
     {"--resume without --out", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--resume"), 2, {"--out"}},
+    {"a negative number of threads", NULL, 0, ARGV(TRAIN, "--threads", "-3"), 2, {"--threads", "0 to 1000000"}},
+    {"two formats at once", NULL, 0, ARGV(TRAIN, "--format", "csv|tsv"), 2, {"--format", "csv|tsv|space"}},
 };
 
 static void test_bad_input(void **state) {
@@ -369,7 +389,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_evaluate_predict),
         cmocka_unit_test(test_no_config),
-        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_excel),
         cmocka_unit_test(test_inspect_doctor_help),
         cmocka_unit_test(test_wide_table),
         cmocka_unit_test(test_bad_input),

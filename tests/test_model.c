@@ -174,9 +174,12 @@ static void test_damage(void **state) {
                    "\"binary\"}],\"output_features\":[{\"name\":\"label\",\"type\":\"category\"}]}"},
          "the category feature \"label\" where its encoders were fitted for the binary feature \"label\""},
         {{.meta = "fingerprint", .value = "12"}, "fingerprint"},
+        {{.meta = "metrics", .value = "{\"a\":1}, \"b\": 2"}, "training record"},
+        {{.meta = "metrics", .value = "7"}, "training record"},
     };
     (void)state;
     world_new(&w, LABEL, "{epochs: 3}", 4);
+    w.m->metrics = mem_strdup("{}");
     assert_int_equal(model_save(w.m, PATH, &err), SOUK_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         model *m;

@@ -7,8 +7,7 @@
 
 #include "cli.h"
 
-/* Whether an option's list of commands names this one. */
-static bool takes(const souk_setting *s, const char *command) {
+bool args_takes(const souk_setting *s, const char *command) {
     if (!strcmp(s->commands, "*")) return true;
     size_t n = strlen(command);
     for (const char *p = s->commands; (p = strstr(p, command)) != NULL; p += n) {
@@ -43,7 +42,7 @@ static const char *nearest(const char *word, souk_setting_kind kind, const char 
     size_t distance = strlen(word) / 3 + 2;
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
-        if (s->kind != kind || (kind == SOUK_SETTING_OPTION && !takes(s, command))) continue;
+        if (s->kind != kind || (kind == SOUK_SETTING_OPTION && !args_takes(s, command))) continue;
         size_t d = edits(word, s->name);
         if (d < distance) {
             distance = d;
@@ -57,7 +56,7 @@ static const souk_setting *find(const char *name, size_t n, souk_setting_kind ki
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
         if (s->kind == kind && strlen(s->name) == n && !strncmp(s->name, name, n) &&
-            (kind == SOUK_SETTING_COMMAND || takes(s, command)))
+            (kind == SOUK_SETTING_COMMAND || args_takes(s, command)))
             return s;
     }
     return NULL;
@@ -78,6 +77,7 @@ static int unknown(const char *what, const char *word, souk_setting_kind kind, c
 /* "a|b|c" holds the word. */
 static bool one_of(const char *words, const char *value) {
     size_t n = strlen(value);
+    if (strchr(value, '|')) return false;
     for (const char *p = words; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
         if (!strncmp(p, value, n) && (p[n] == 0 || p[n] == '|')) return true;
     return false;
@@ -99,6 +99,11 @@ static bool is_number(const char *s) {
 static int check_value(const souk_setting *s, const char *value) {
     if (!strcmp(s->type, "int") && !is_int(value)) {
         fprintf(stderr, "souk: %s takes a whole number, not \"%s\"\n", s->name, value);
+        return 2;
+    }
+    long long most = 1000000; /* all but the seed are counts */
+    if (!strcmp(s->type, "int") && strcmp(s->name, "--seed") && !(strtoll(value, NULL, 10) >= 0 && strtoll(value, NULL, 10) <= most)) {
+        fprintf(stderr, "souk: %s takes a whole number from 0 to %lld, not \"%s\"\n", s->name, most, value);
         return 2;
     }
     if (!strcmp(s->type, "number") && !is_number(value)) {

@@ -21,6 +21,8 @@ typedef struct args {
 /* Parses against the settings table: unknown commands and options name the nearest known one, values are checked by
  * type. Returns 0, or 2 after a message on standard error. */
 int args_parse(args *a, int argc, char **argv);
+/* Whether an option's list of commands names this one. */
+bool args_takes(const souk_setting *option, const char *command);
 bool args_flag(const args *a, const char *name);
 const char *args_text(const args *a, const char *name); /* NULL: not given */
 int64_t args_int(const args *a, const char *name, int64_t fallback);
@@ -35,6 +37,8 @@ int args_need(const args *a, int n);
 int cli_table_options(const args *a, souk_table_options *t);
 /* "souk: message" on standard error; returns the status' exit code. */
 int cli_fail(const souk_error *err);
+/* A text as a JSON string in quotes, on standard output. */
+void cli_put_json(const char *text);
 /* Writes a text to a path (NULL or "-": standard output); 0 or 1 after a message. */
 int cli_write(const char *path, const char *text);
 

@@ -44,10 +44,12 @@ int cmd_predict(const args *a) {
     int status = 0;
     if (souk_predict(model, a->positional[1], &o, &s, &err) != SOUK_OK)
         status = cli_fail(&err);
-    else if (to_file && json)
-        printf("{\"out\": \"%s\", \"rows\": %lld, \"rejected\": %lld, \"seconds\": %.3f}\n", o.out, (long long)s.rows,
-               (long long)s.rejected, s.seconds);
-    else if (!args_flag(a, "--quiet") && to_file)
+    else if (to_file && json) {
+        printf("{\"out\": ");
+        cli_put_json(o.out);
+        printf(", \"rows\": %lld, \"rejected\": %lld, \"seconds\": %.3f}\n", (long long)s.rows, (long long)s.rejected,
+               s.seconds);
+    } else if (!args_flag(a, "--quiet") && to_file)
         fprintf(stderr, "%s: %lld rows in %.2f s, %lld rejected\n", o.out, (long long)s.rows, s.seconds,
                 (long long)s.rejected);
     souk_model_free(model);

@@ -4,13 +4,6 @@
 
 #include "cli.h"
 
-static bool takes(const souk_setting *s, const char *command) {
-    char list[256], word[64];
-    snprintf(list, sizeof list, " %s ", s->commands);
-    snprintf(word, sizeof word, " %s ", command);
-    return !strcmp(s->commands, "*") || strstr(list, word) != NULL;
-}
-
 static const souk_setting *find_command(const char *name) {
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
@@ -45,7 +38,7 @@ static void print_option(const souk_setting *s) {
     if (!strcmp(s->type, "flag"))
         snprintf(head, sizeof head, "%s", s->name);
     else
-        snprintf(head, sizeof head, "%s %s", s->name, strchr(s->type, '|') ? s->type : s->type);
+        snprintf(head, sizeof head, "%s %s", s->name, s->type);
     printf("  %-28s", head);
     if (strlen(head) > 27) printf("\n%*s", 30, "");
     wrapped(s->help, 30);
@@ -81,7 +74,7 @@ int help_command(const char *command) {
     printf("usage: souk %s %s [options]\n\n%s\n\n", c->name, c->type, c->help);
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
-        if (s->kind == SOUK_SETTING_OPTION && takes(s, command)) print_option(s);
+        if (s->kind == SOUK_SETTING_OPTION && args_takes(s, command)) print_option(s);
     }
     return 0;
 }
@@ -128,7 +121,7 @@ static int man_page(void) {
         printf(".\n.Bl -tag -width Ds\n");
         for (size_t j = 0; j < souk_setting_count(); j++) {
             const souk_setting *s = souk_setting_at(j);
-            if (s->kind != SOUK_SETTING_OPTION || !takes(s, c->name)) continue;
+            if (s->kind != SOUK_SETTING_OPTION || !args_takes(s, c->name)) continue;
             printf(".It Fl \\-%s%s%s\n", s->name + 2, strcmp(s->type, "flag") ? " Ar " : "",
                    strcmp(s->type, "flag") ? s->type : "");
             mdoc_text(s->help);
@@ -144,7 +137,7 @@ static int man_page(void) {
 static void words_of(const char *command, souk_setting_kind kind) {
     for (size_t i = 0; i < souk_setting_count(); i++) {
         const souk_setting *s = souk_setting_at(i);
-        if (s->kind == kind && (kind == SOUK_SETTING_COMMAND || takes(s, command))) printf("%s ", s->name);
+        if (s->kind == kind && (kind == SOUK_SETTING_COMMAND || args_takes(s, command))) printf("%s ", s->name);
     }
 }
 

@@ -31,6 +31,19 @@ int cli_fail(const souk_error *err) {
     return souk_status_exit(err->code);
 }
 
+void cli_put_json(const char *text) {
+    putchar('"');
+    for (const char *p = text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            printf("\\%c", *p);
+        else if ((unsigned char)*p < ' ')
+            printf("\\u%04x", (unsigned)(unsigned char)*p);
+        else
+            putchar(*p);
+    }
+    putchar('"');
+}
+
 int cli_write(const char *path, const char *text) {
     bool standard = !path || !strcmp(path, "-");
     FILE *f = standard ? stdout : fopen(path, "w");

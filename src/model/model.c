@@ -246,6 +246,14 @@ static souk_status read_record(model *m, const model_file *f, const char *name, 
         return err_set(err, SOUK_CORRUPT, "%s: its fingerprint is not 16 digits", name);
     if (fingerprint) memcpy(m->fingerprint, fingerprint, sizeof m->fingerprint);
     if (seed && num_parse_int64(seed, strlen(seed), &number)) m->seed = (uint64_t)number;
+    if (metrics) { /* it is shown as a part of other JSON */
+        json_doc *doc = NULL;
+        souk_status status = json_parse(&doc, metrics, strlen(metrics), 0, NULL);
+        bool object = status == SOUK_OK && json_kind(json_root(doc)) == JSON_KIND_OBJECT;
+        json_free(doc);
+        if (status == SOUK_NOMEM) return err_nomem(err, "reading a model");
+        if (!object) return err_set(err, SOUK_CORRUPT, "%s: its training record (metrics) is not a JSON object", name);
+    }
     if (metrics && !(m->metrics = mem_strdup(metrics))) return err_nomem(err, "reading a model");
     return SOUK_OK;
 }

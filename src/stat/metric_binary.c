@@ -144,9 +144,9 @@ double metric_brier(int64_t n, const double *y, const double *p, const double *w
 /* ---- calibration error ---- */
 
 int metric_bin(double p, int bins) {
+    if (!(p > 0)) return 0; /* NaN too: the conversion below would be undefined */
+    if (p >= 1) return bins - 1;
     int b = (int)ceil(p * bins) - 1;
-    if (b < 0) b = 0;
-    if (b > bins - 1) b = bins - 1;
     while (b > 0 && p <= (double)b / bins) b--; /* p * bins may round over an edge, the edges b / bins decide */
     while (b < bins - 1 && p > (double)(b + 1) / bins) b++;
     return b;

@@ -68,14 +68,20 @@ void rows_out_column(rows_out *o, const char *name) {
     o->n_names++;
 }
 
+/* Leading bytes of s[0 .. n) that are in `set`; cells have no NUL behind them, so strspn is not for them. */
+static size_t span(const char *s, size_t n, const char *set) {
+    size_t i = 0;
+    while (i < n && s[i] && strchr(set, s[i])) i++;
+    return i;
+}
+
 /* A spreadsheet runs cells that begin so, and rounds or drops digits of long numbers and leading zeros. */
 static bool needs_defusing(const char *s, size_t n) {
-    if (n == 0) return false;
-    if (strchr("=+-@\t\r", s[0])) {
-        bool number = (s[0] == '-' || s[0] == '+') && n > 1 && strspn(s + 1, "0123456789.eE") >= n - 1;
+    if (span(s, n, "=+-@\t\r") > 0) {
+        bool number = (s[0] == '-' || s[0] == '+') && n > 1 && span(s + 1, n - 1, "0123456789.eE") == n - 1;
         return !number;
     }
-    if (strspn(s, "0123456789") < n) return false;
+    if (span(s, n, "0123456789") < n) return false;
     return n > 15 || (n > 1 && s[0] == '0');
 }
 
