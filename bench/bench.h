@@ -31,7 +31,8 @@ static inline void bench_print_machine(void) {
     printf("machine: %s; commit %s; compiler %s\n", cpu, commit, __VERSION__);
 }
 
-/* CPU seconds of this thread: what a single-threaded kernel is timed by, so that a neighbour's turn on the core is left out. */
+/* CPU seconds of this thread: what a single-threaded kernel is timed by, so that a neighbour's turn on the core is left
+ * out. */
 static inline double bench_cpu(void) {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -68,13 +69,15 @@ static inline double bench_best(void (*fn)(void *), void *context, int bursts) {
 #define BENCH_PEAK_FLOPS_AVX2 (1000.0 * 12 * 8 * 2)
 #define BENCH_PEAK_FLOPS_AVX512 (1000.0 * 12 * 16 * 2)
 #define BENCH_FMA(n, r) "vfmadd231ps %%" r "mm15, %%" r "mm14, %%" r "mm" n "\n\t"
-#define BENCH_FMA12(r)                                                                                                             \
-    BENCH_FMA("0", r) BENCH_FMA("1", r) BENCH_FMA("2", r) BENCH_FMA("3", r) BENCH_FMA("4", r) BENCH_FMA("5", r) BENCH_FMA("6", r) \
+#define BENCH_FMA12(r)                                                                                          \
+    BENCH_FMA("0", r)                                                                                           \
+    BENCH_FMA("1", r) BENCH_FMA("2", r) BENCH_FMA("3", r) BENCH_FMA("4", r) BENCH_FMA("5", r) BENCH_FMA("6", r) \
         BENCH_FMA("7", r) BENCH_FMA("8", r) BENCH_FMA("9", r) BENCH_FMA("10", r) BENCH_FMA("11", r)
-#define BENCH_PEAK(r)                                                                                                              \
-    int64_t i = 1000;                                                                                                              \
-    __asm__ volatile("vzeroall\n1:\n\t" BENCH_FMA12(r) "dec %0\n\tjnz 1b\n\tvzeroupper" : "+r"(i)::"xmm0", "xmm1", "xmm2", "xmm3",  \
-                     "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc")
+#define BENCH_PEAK(r)                                                                                           \
+    int64_t i = 1000;                                                                                           \
+    __asm__ volatile("vzeroall\n1:\n\t" BENCH_FMA12(r) "dec %0\n\tjnz 1b\n\tvzeroupper"                         \
+                     : "+r"(i)::"xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+                       "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc")
 static inline void bench_peak_avx2(void *unused) {
     (void)unused;
     BENCH_PEAK("y");

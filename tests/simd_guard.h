@@ -1,5 +1,5 @@
-/* simd_guard.h - what the kernel tests share: buffers that end (or start) at an inaccessible page, numbers with every kind
- * of special value among them, and comparison of bits in which one NaN is as good as another. */
+/* simd_guard.h - what the kernel tests share: buffers that end (or start) at an inaccessible page, numbers with every
+ * kind of special value among them, and comparison of bits in which one NaN is as good as another. */
 #ifndef SOUK_TESTS_SIMD_GUARD_H
 #define SOUK_TESTS_SIMD_GUARD_H
 
@@ -16,7 +16,7 @@ enum { GUARD_PAGE = 4096 };
 /* Room for up to `most` bytes between two inaccessible pages. */
 typedef struct guard {
     uint8_t *base;
-    size_t most;    /* a multiple of the page */
+    size_t most; /* a multiple of the page */
 } guard;
 
 static inline guard guard_new(size_t most) {
@@ -40,11 +40,12 @@ static inline int64_t test_below(uint64_t *state, int64_t n) { return (int64_t)(
 
 /* n numbers in (-4, 4); one in `rarity` is special (0: none). */
 static inline void test_fill(real *p, int64_t n, uint64_t *state, int64_t rarity) {
-    static const real special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-40f, -1e-45f, 0x1p-126f, 3e38f, -3e38f, 1e-20f, 100,
-                                   -100, 1, -1, 0x1p24f, 7e5f};
+    static const real special[] = {0.0f,   -0.0f,  INFINITY, -INFINITY, NAN, 1e-40f, -1e-45f, 0x1p-126f, 3e38f,
+                                   -3e38f, 1e-20f, 100,      -100,      1,   -1,     0x1p24f, 7e5f};
     for (int64_t i = 0; i < n; i++) {
         p[i] = (real)((int32_t)test_random(state)) / (real)0x1p29f;
-        if (rarity > 0 && test_below(state, rarity) == 0) p[i] = special[test_below(state, sizeof special / sizeof *special)];
+        if (rarity > 0 && test_below(state, rarity) == 0)
+            p[i] = special[test_below(state, sizeof special / sizeof *special)];
     }
 }
 

@@ -1,7 +1,8 @@
 /* kern - chooses and fills the table of kernels.
  *
  * The table starts as plain C; each higher level that the machine has overwrites the slots that it implements. SOUK_CPU
- * caps the level, so that tests can run everything under each. The choice changes speed and never a bit of the results. */
+ * caps the level, so that tests can run everything under each. The choice changes speed and never a bit of the results.
+ */
 #include "simd/kern.h"
 
 #include <stdlib.h>

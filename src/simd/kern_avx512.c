@@ -1,4 +1,5 @@
-/* kern_avx512 - the kernels on AVX-512: the shared bodies over vec_avx512.h, compiled with that instruction set's flags. */
+/* kern_avx512 - the kernels on AVX-512: the shared bodies over vec_avx512.h, compiled with that instruction set's
+ * flags. */
 #include "simd/kern.h"
 #include "simd/vec_avx512.h"
 #include "simd/vec_math.h"

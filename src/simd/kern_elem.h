@@ -1,32 +1,34 @@
 /* kern_elem - element-wise kernels, reductions and rows: softmax, layer norm, dropout. Body file, included by each
  * kern_<isa>.c after its vector header; what each kernel computes is said in kern.def.
  *
- * Invariant: every sum runs over 16 logical lanes (element i goes to lane i % 16, in order) and ends in the fixed fold of
- * vf_sum; lanes beyond n add zero. So one vector or two half vectors or a scalar loop give the same bits. */
+ * Invariant: every sum runs over 16 logical lanes (element i goes to lane i % 16, in order) and ends in the fixed fold
+ * of vf_sum; lanes beyond n add zero. So one vector or two half vectors or a scalar loop give the same bits. */
 #include "simd/gemm.h"
 #include "simd/vec_act.h"
 
-/* Runs the body for i = 0, 16, …; LOAD and STORE touch whole vectors, and the first n - i lanes of the last one. The body
- * is compiled twice, so that the loop proper carries no masks. */
-#define KERN_FOR(n, ...)                           \
-    for (int64_t i = 0; i < (n); i += 16) {        \
-        if ((n) - i >= 16) {                       \
-            enum { whole = 1 };                    \
-            const int64_t lanes = 16;              \
-            (void)lanes;                           \
-            __VA_ARGS__                            \
-        } else {                                   \
-            enum { whole = 0 };                    \
-            const int64_t lanes = (n) - i;         \
-            (void)lanes;                           \
-            __VA_ARGS__                            \
-        }                                          \
+/* Runs the body for i = 0, 16, …; LOAD and STORE touch whole vectors, and the first n - i lanes of the last one. The
+ * body is compiled twice, so that the loop proper carries no masks. */
+#define KERN_FOR(n, ...)                    \
+    for (int64_t i = 0; i < (n); i += 16) { \
+        if ((n)-i >= 16) {                  \
+            enum { whole = 1 };             \
+            const int64_t lanes = 16;       \
+            (void)lanes;                    \
+            __VA_ARGS__                     \
+        } else {                            \
+            enum { whole = 0 };             \
+            const int64_t lanes = (n)-i;    \
+            (void)lanes;                    \
+            __VA_ARGS__                     \
+        }                                   \
     }
 #define LOAD(p) (whole ? vf_load((p) + i) : vf_load_n((p) + i, lanes))
-#define STORE(p, v)                                \
-    do {                                           \
-        if (whole) vf_store((p) + i, (v));         \
-        else vf_store_n((p) + i, (v), lanes);      \
+#define STORE(p, v)                          \
+    do {                                     \
+        if (whole)                           \
+            vf_store((p) + i, (v));          \
+        else                                 \
+            vf_store_n((p) + i, (v), lanes); \
     } while (0)
 /* v in the lanes that exist, `other` beyond */
 #define ONLY(v, other) (whole ? (v) : vf_select(vm_first(lanes), (v), (other)))
@@ -37,9 +39,15 @@ VEC real kern_lane0(vf a) {
     return r[0];
 }
 
-static void kern_add(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_add(LOAD(a), LOAD(b)));) }
-static void kern_sub(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_sub(LOAD(a), LOAD(b)));) }
-static void kern_mul(int64_t n, const real *a, const real *b, real *y) { KERN_FOR(n, STORE(y, vf_mul(LOAD(a), LOAD(b)));) }
+static void kern_add(int64_t n, const real *a, const real *b, real *y) {
+    KERN_FOR(n, STORE(y, vf_add(LOAD(a), LOAD(b)));)
+}
+static void kern_sub(int64_t n, const real *a, const real *b, real *y) {
+    KERN_FOR(n, STORE(y, vf_sub(LOAD(a), LOAD(b)));)
+}
+static void kern_mul(int64_t n, const real *a, const real *b, real *y) {
+    KERN_FOR(n, STORE(y, vf_mul(LOAD(a), LOAD(b)));)
+}
 static void kern_mul_add(int64_t n, const real *a, const real *b, real *y) {
     KERN_FOR(n, STORE(y, vf_fma(LOAD(a), LOAD(b), LOAD(y)));)
 }
@@ -73,21 +81,23 @@ static double kern_sum_squares(int64_t n, const real *x) {
 }
 static real kern_max(int64_t n, const real *x) {
     const vf lowest = vf_set1((real)-__builtin_inf());
-    vf m = lowest, nan = vf_zero();                    /* x - x is NaN for NaN (and for infinities: told apart below) */
+    vf m = lowest, nan = vf_zero(); /* of the NaNs a lane has met, the last */
     KERN_FOR(n, vf v = ONLY(LOAD(x), lowest); m = vf_max(m, v); nan = vf_select(vm_ne(v, v), v, nan);)
     return vm_any(vm_ne(nan, nan)) ? (real)__builtin_nan("") : vf_hmax(m);
 }
 
 static void kern_act(int64_t n, int act, const real *x, real *y) {
     switch (act) {
-#define ACT(name, f) case name: KERN_FOR(n, STORE(y, vf_act_##f(LOAD(x)));) break;
+#define ACT(name, f) \
+    case name: KERN_FOR(n, STORE(y, vf_act_##f(LOAD(x)));) break;
         VEC_ACTS(ACT)
 #undef ACT
     }
 }
 static void kern_act_grad(int64_t n, int act, const real *x, const real *y, const real *dy, real *dx) {
     switch (act) {
-#define ACT(name, f) case name: KERN_FOR(n, STORE(dx, vf_back_##f(LOAD(x), LOAD(y), LOAD(dy)));) break;
+#define ACT(name, f) \
+    case name: KERN_FOR(n, STORE(dx, vf_back_##f(LOAD(x), LOAD(y), LOAD(dy)));) break;
         VEC_ACTS(ACT)
 #undef ACT
     }
@@ -109,7 +119,7 @@ static void kern_softmax(int64_t n, const real *x, real *y) {
 }
 static real kern_log_sum_exp(int64_t n, const real *x) {
     const real highest = kern_max(n, x);
-    if (highest - highest != 0) return highest;        /* infinite or NaN: the answer as it is */
+    if (highest - highest != 0) return highest; /* infinite or NaN: the answer as it is */
     const vf m = vf_set1(highest);
     vf s = vf_zero();
     KERN_FOR(n, s = vf_add(s, ONLY(vf_exp(vf_sub(LOAD(x), m)), vf_zero()));)
@@ -119,7 +129,8 @@ static real kern_log_sum_exp(int64_t n, const real *x) {
 #define OR_ONE(p) ((p) ? LOAD(p) : vf_set1(1))
 #define OR_ZERO(p) ((p) ? LOAD(p) : vf_zero())
 
-static void kern_layer_norm(int64_t n, const real *x, const real *gain, const real *bias, real eps, real *y, real *mean, real *rstd) {
+static void kern_layer_norm(int64_t n, const real *x, const real *gain, const real *bias, real eps, real *y, real *mean,
+                            real *rstd) {
     const real mu = kern_sum(n, x) / (real)n;
     const vf vmu = vf_set1(mu);
     vf s = vf_zero();
@@ -131,7 +142,8 @@ static void kern_layer_norm(int64_t n, const real *x, const real *gain, const re
     *rstd = r;
 }
 /* xhat = (x - mean) rstd, g = dy gain; dx = rstd (g - mean(g) - xhat mean(g xhat)) */
-static void kern_layer_norm_grad(int64_t n, const real *x, const real *gain, const real *dy, real mean, real rstd, real *dx) {
+static void kern_layer_norm_grad(int64_t n, const real *x, const real *gain, const real *dy, real mean, real rstd,
+                                 real *dx) {
     const vf vmu = vf_set1(mean), vr = vf_set1(rstd);
     vf sg = vf_zero(), sx = vf_zero();
     KERN_FOR(n, vf g = vf_mul(LOAD(dy), OR_ONE(gain)); sg = vf_add(sg, ONLY(g, vf_zero()));

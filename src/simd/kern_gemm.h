@@ -1,24 +1,27 @@
 /* kern_gemm - the matrix product of gemm.h on vector registers: blocks, panels, chunks. Body file of kern_<isa>.c.
  *
- * Two views of one product. A plain view writes C where it lies: for each slice of k, for each block of rows, for each panel
- * of columns, tiles down the rows; the panel of B stays in L1, the block of A in L2. A product with a column or three is
- * computed transposed, C' = B' A', so that lanes run over the rows of C. A chunked product, and a transposed one, collect
- * each block in a buffer of scratch: chunks are added up as in a binary counter, which is the balanced tree of gemm.h.
+ * Two views of one product. A plain view writes C where it lies: for each slice of k, for each block of rows, for each
+ * panel of columns, tiles down the rows; the panel of B stays in L1, the block of A in L2. A product with a column or
+ * three is computed transposed, C' = B' A', so that lanes run over the rows of C. A chunked product, and a transposed
+ * one, collect each block in a buffer of scratch: chunks are added up as in a binary counter, which is the balanced
+ * tree of gemm.h.
  *
  * B is read where it lies while that is cheaper than copying: a panel is packed when its lanes are not contiguous, when
  * a masked load would be needed that the level has not got, or when rows of B lie so far apart that they fight for
- * the same cache sets; A, when its rows do and many columns will read it. Nothing of this changes a bit (gemm_tile.h). */
+ * the same cache sets; A, when its rows do and many columns will read it. Nothing of this changes a bit (gemm_tile.h).
+ */
 #include <assert.h>
 
 #include "simd/gemm_tile.h"
 
 enum {
-    SLICE_K = 512,                    /* k of a slice */
-    BLOCK_M = 288,                    /* rows of A in a block: up to 576 KB a slice, about half of L2 */
-    PACK_A_N = 8 * TILE_COLS,         /* from this many columns on, a copy of A can pay */
+    SLICE_K = 512,            /* k of a slice */
+    BLOCK_M = 288,            /* rows of A in a block: up to 576 KB a slice, about half of L2 */
+    PACK_A_N = 8 * TILE_COLS, /* from this many columns on, a copy of A can pay */
     PACK_A_K = 128,
-    BUFFER_M = 96, BUFFER_N = 128,    /* a block of a buffered product */
-    BUFFERS = 5                       /* 1 + log2 of the most chunks, 16 */
+    BUFFER_M = 96,
+    BUFFER_N = 128, /* a block of a buffered product */
+    BUFFERS = 5     /* 1 + log2 of the most chunks, 16 */
 };
 
 /* One product: C[m,n] from A[i,p] = a[i*rs + p*ks] and B[p,j] = b[p*b_step + j*b_lane], or its panels. */
@@ -28,10 +31,10 @@ typedef struct view {
     int64_t rs, ks;
     const real *b;
     int64_t b_step, b_lane;
-    const real *packed;               /* panel j / TILE_COLS is packed + (j / TILE_COLS) * packed_k * TILE_COLS */
+    const real *packed; /* panel j / TILE_COLS is packed + (j / TILE_COLS) * packed_k * TILE_COLS */
     int64_t packed_k;
-    real *panel;                      /* room for SLICE_K x WIDE_COLS */
-    real *rows;                       /* room for a block of A, or NULL where it is always read in place */
+    real *panel; /* room for SLICE_K x WIDE_COLS */
+    real *rows;  /* room for a block of A, or NULL where it is always read in place */
 } view;
 
 /* Where the tiles write: `bias` and `act` only in the last slice of k. */
@@ -45,7 +48,8 @@ typedef struct sink {
 
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
-/* out[p][0..16) = b[j*ld + p] for j < rows, zero beyond; p in [0, k): 16 rows of length k become k rows of 16, `step` apart. */
+/* out[p][0..16) = b[j*ld + p] for j < rows, zero beyond; p in [0, k): 16 rows of length k become k rows of 16, `step`
+ * apart. */
 static void pack_transposed(const real *b, int64_t ld, int64_t rows, int64_t k, real *out, int64_t step) {
     for (int64_t p = 0; p < k; p += 16) {
         const int64_t lanes = least(16, k - p);
@@ -55,7 +59,7 @@ static void pack_transposed(const real *b, int64_t ld, int64_t rows, int64_t k, 
                 const real *from = b + (4 * g + j) * ld + p;
                 x[j] = vi_bits(4 * g + j >= rows ? vf_zero() : lanes == 16 ? vf_load(from) : vf_load_n(from, lanes));
             }
-            vi_zip4(x, y[g]);         /* y[g][w] block L = column 4L+w of the four rows */
+            vi_zip4(x, y[g]); /* y[g][w] block L = column 4L+w of the four rows */
         }
         for (int w = 0; w < 4; w++) {
             const vi column[4] = {y[0][w], y[1][w], y[2][w], y[3][w]};
@@ -77,22 +81,22 @@ static void pack_panel(const view *v, int64_t j0, int64_t from, int64_t k, real 
             pack_transposed(b, v->b_lane, lanes, k, out + j, TILE_COLS);
         } else {
             for (int64_t p = 0; p < k; p++)
-                vf_store(out + p * TILE_COLS + j, lanes == 16 ? vf_load(b + p * v->b_step) : vf_load_n(b + p * v->b_step, lanes));
+                vf_store(out + p * TILE_COLS + j,
+                         lanes == 16 ? vf_load(b + p * v->b_step) : vf_load_n(b + p * v->b_step, lanes));
         }
     }
 }
 
-/* Rows of B a page or so apart cost a translation each and share cache sets; where many rows of A read the panel, a copy pays,
- * and for a narrow panel, which has more rows for its size, sooner. Below that, reading in place is as fast as reading a
- * copy: the lines come from L2 well ahead of their use. */
-static bool panel_conflicts(const view *v, int64_t rows) {
-    return rows > 3 * TILE_ROWS && v->b_step >= 32 * TILE_COLS;
-}
+/* Rows of B a page or so apart cost a translation each and share cache sets; where many rows of A read the panel, a
+ * copy pays, and for a narrow panel, which has more rows for its size, sooner. Below that, reading in place is as fast
+ * as reading a copy: the lines come from L2 well ahead of their use. */
+static bool panel_conflicts(const view *v, int64_t rows) { return rows > 3 * TILE_ROWS && v->b_step >= 32 * TILE_COLS; }
 
 /* Copies rows [i, i+rows) of A in slice [from, from+k) tile by tile, each as k rows of 16, where their stride makes
  * them fight for cache sets and translations. Returns the stride between tiles, or 0: read in place. */
 static int64_t pack_rows(const view *v, int64_t i, int64_t rows, int64_t from, int64_t k) {
-    /* Rows of a tile side by side (A transposed) use a part of a line at each k, a low tile the smaller one: it suffers sooner. */
+    /* Rows of a tile side by side (A transposed) use a part of a line at each k, a low tile the smaller one: it suffers
+     * sooner. */
     const bool apart = v->ks == 1 ? v->rs >= 1024 : v->ks >= 32 * TILE_COLS;
     if (!v->rows || !apart || v->n < PACK_A_N || k < PACK_A_K) return 0;
     const int64_t count = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -100,7 +104,8 @@ static int64_t pack_rows(const view *v, int64_t i, int64_t rows, int64_t from, i
     real *out = v->rows;
     for (int64_t x = 0; x < count; x++, out += k * 16) {
         const int64_t r = rows / count + (x < rows % count);
-        if (v->ks == 1) pack_transposed(a, v->rs, r, k, out, 16);
+        if (v->ks == 1)
+            pack_transposed(a, v->rs, r, k, out, 16);
         else
             for (int64_t p = 0; p < k; p++) vf_store(out + p * 16, vf_load_n(a + p * v->ks, r));
         a += r * v->rs;
@@ -158,14 +163,15 @@ static void run_panel(const sink *s, tile *t, const tile_fn *by_rows, int64_t ro
 static void product(const view *v, int64_t from, int64_t to, const sink *s) {
     tile t = {.ldc = s->ldc};
     int64_t p = from;
-    do {    /* an empty range still stores zeros, bias and activation */
+    do { /* an empty range still stores zeros, bias and activation */
         const int64_t k = least(SLICE_K, to - p);
         const bool end = p + k == to;
         const sink now = {s->c, s->ldc, s->load || p > from, end ? s->bias : NULL, end ? s->act : GEMM_LINEAR};
         t.k = k;
         t.load = now.load;
         t.relu = now.act == GEMM_RELU;
-        const int64_t blocks = (v->m + BLOCK_M - 1) / BLOCK_M;    /* of nearly equal height: each packs the panels of B anew */
+        const int64_t blocks =
+            (v->m + BLOCK_M - 1) / BLOCK_M; /* of nearly equal height: each packs the panels of B anew */
         for (int64_t block = 0, i = 0, rows; block < blocks; block++, i += rows) {
             rows = v->m / blocks + (block < v->m % blocks);
             const int64_t packed = pack_rows(v, i, rows, p, k);
@@ -194,12 +200,14 @@ static real *chunked_product(const view *v, int64_t k, int chunks, real *buffers
     for (int s = 0; s < chunks; s++, top += size) {
         const int64_t from = least(s * length, k);
         product(v, from, least(from + length, k), &(sink){.c = top, .ldc = v->n});
-        for (int pairs = s + 1; pairs % 2 == 0; pairs /= 2, top -= size) kern_add(v->m * v->n, top - size, top, top - size);
+        for (int pairs = s + 1; pairs % 2 == 0; pairs /= 2, top -= size)
+            kern_add(v->m * v->n, top - size, top, top - size);
     }
     return buffers;
 }
 
-/* One block of a buffered product: v is the block's view, (i, j) its corner in C or, when `swapped`, in C transposed. */
+/* One block of a buffered product: v is the block's view, (i, j) its corner in C or, when `swapped`, in C transposed.
+ */
 static void buffered_block(const gemm_args *g, view *v, int64_t i, int64_t j, bool swapped, real *buffers) {
     const int64_t size = v->m * v->n, down = swapped ? 1 : g->ldc, across = swapped ? g->ldc : 1;
     real *c = g->c + i * down + j * across;
@@ -226,13 +234,19 @@ static view view_of(const gemm_args *g, bool swapped, real *panel) {
     v.a = g->a, v.rs = g->trans_a ? 1 : g->lda, v.ks = g->trans_a ? g->lda : 1;
     v.b = g->b, v.b_step = g->trans_b ? 1 : g->ldb, v.b_lane = g->trans_b ? g->ldb : 1;
     if (!swapped) return v;
-    return (view){.m = g->n, .n = g->m, .a = v.b, .rs = v.b_lane, .ks = v.b_step, .b = v.a, .b_step = v.ks, .b_lane = v.rs, .panel = panel};
+    return (view){.m = g->n,
+                  .n = g->m,
+                  .a = v.b,
+                  .rs = v.b_lane,
+                  .ks = v.b_step,
+                  .b = v.a,
+                  .b_step = v.ks,
+                  .b_lane = v.rs,
+                  .panel = panel};
 }
 
 /* Lanes over the rows of C pay when C has many rows and so few columns that most lanes would idle. */
-static bool better_swapped(const gemm_args *g) {
-    return g->n <= 4 && g->m > g->n && g->b;
-}
+static bool better_swapped(const gemm_args *g) { return g->n <= 4 && g->m > g->n && g->b; }
 
 /* Elements that pack_rows may fill. */
 static int64_t rows_scratch(int64_t m, int64_t n, int64_t k) {
@@ -247,7 +261,7 @@ static void kern_gemm(const void *gemm_args_, void *scratch) {
     const bool swapped = better_swapped(g);
     view whole = view_of(g, swapped, panel);
     if (!swapped && g->chunks <= 1) {
-        if (rows_scratch(g->m, g->n, g->k) > 0) whole.rows = buffers;    /* this product has no other use for it */
+        if (rows_scratch(g->m, g->n, g->k) > 0) whole.rows = buffers; /* this product has no other use for it */
         product(&whole, 0, g->k, &(sink){g->c, g->ldc, g->accumulate, g->bias, (int)g->act});
         return;
     }

@@ -1,6 +1,6 @@
-/* kern_gemm_plain - the matrix product in plain C: the reference for the canonical order that gemm.h states, and the level
- * "c" and the double build's product. Body file, included by kern_c.c. No blocking, no packing beyond what the interface
- * asks: a block of one output row is carried through k, once for each chunk. */
+/* kern_gemm_plain - the matrix product in plain C: the reference for the canonical order that gemm.h states, and the
+ * level "c" and the double build's product. Body file, included by kern_c.c. No blocking, no packing beyond what the
+ * interface asks: a block of one output row is carried through k, once for each chunk. */
 
 enum { PLAIN_LANES = 16, PLAIN_CHUNKS = 16 };
 

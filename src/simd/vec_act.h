@@ -1,22 +1,34 @@
 /* vec_act - activations and their derivatives over the 16-lane vector; included after vec_math.h.
  *
- * vf_act_X(x) is the activation; vf_back_X(x, y, dy) is dy times its derivative, from the output y alone where that suffices.
- * Products of x with something that vanishes clamp x first, so that infinities give the limit and not NaN. NaN passes.
- * There is no product with a constant 1: compilers drop it, or not, and a flushed denormal would tell. */
+ * vf_act_X(x) is the activation; vf_back_X(x, y, dy) is dy times its derivative, from the output y alone where that
+ * suffices. Products of x with something that vanishes clamp x first, so that infinities give the limit and not NaN.
+ * NaN passes. There is no product with a constant 1: compilers drop it, or not, and a flushed denormal would tell. */
 #ifndef SOUK_SIMD_VEC_ACT_H
 #define SOUK_SIMD_VEC_ACT_H
 
 VEC vf vf_act_linear(vf x) { return x; }
-VEC vf vf_back_linear(vf x, vf y, vf dy) { (void)x, (void)y; return dy; }
+VEC vf vf_back_linear(vf x, vf y, vf dy) {
+    (void)x, (void)y;
+    return dy;
+}
 
 VEC vf vf_act_relu(vf x) { return vf_max(vf_zero(), x); }
-VEC vf vf_back_relu(vf x, vf y, vf dy) { (void)x; return vf_select(vm_gt(y, vf_zero()), dy, vf_zero()); }
+VEC vf vf_back_relu(vf x, vf y, vf dy) {
+    (void)x;
+    return vf_select(vm_gt(y, vf_zero()), dy, vf_zero());
+}
 
 VEC vf vf_act_sigmoid(vf x) { return vf_sigmoid(x); }
-VEC vf vf_back_sigmoid(vf x, vf y, vf dy) { (void)x; return vf_mul(dy, vf_fnma(y, y, y)); }
+VEC vf vf_back_sigmoid(vf x, vf y, vf dy) {
+    (void)x;
+    return vf_mul(dy, vf_fnma(y, y, y));
+}
 
 VEC vf vf_act_tanh(vf x) { return vf_tanh(x); }
-VEC vf vf_back_tanh(vf x, vf y, vf dy) { (void)x; return vf_mul(dy, vf_fnma(y, y, vf_set1(1))); }
+VEC vf vf_back_tanh(vf x, vf y, vf dy) {
+    (void)x;
+    return vf_mul(dy, vf_fnma(y, y, vf_set1(1)));
+}
 
 VEC vf vec_clamp(vf x, real low, real high) { return vf_max(vf_set1(low), vf_min(vf_set1(high), x)); }
 
@@ -54,14 +66,21 @@ VEC vf vf_back_silu(vf x, vf y, vf dy) {
 }
 
 VEC vf vf_act_elu(vf x) { return vf_select(vm_gt(x, vf_zero()), x, vf_expm1_neg(vf_min(vf_zero(), x))); }
-VEC vf vf_back_elu(vf x, vf y, vf dy) { (void)x; return vf_mul(dy, vf_add(vf_min(vf_zero(), y), vf_set1(1))); }
+VEC vf vf_back_elu(vf x, vf y, vf dy) {
+    (void)x;
+    return vf_mul(dy, vf_add(vf_min(vf_zero(), y), vf_set1(1)));
+}
 
 VEC vf vf_act_softplus(vf x) { return vf_softplus(x); }
-VEC vf vf_back_softplus(vf x, vf y, vf dy) { (void)y; return vf_mul(dy, vf_sigmoid(x)); }
+VEC vf vf_back_softplus(vf x, vf y, vf dy) {
+    (void)y;
+    return vf_mul(dy, vf_sigmoid(x));
+}
 
 /* VEC_ACTS(X) applies X(enumerator, suffix) to every gemm_act. */
-#define VEC_ACTS(X)                                                                                      \
-    X(GEMM_LINEAR, linear) X(GEMM_RELU, relu) X(GEMM_SIGMOID, sigmoid) X(GEMM_TANH, tanh) X(GEMM_GELU, gelu) \
-    X(GEMM_GELU_TANH, gelu_tanh) X(GEMM_SILU, silu) X(GEMM_ELU, elu) X(GEMM_SOFTPLUS, softplus)
+#define VEC_ACTS(X)                                                                                                \
+    X(GEMM_LINEAR, linear)                                                                                         \
+    X(GEMM_RELU, relu) X(GEMM_SIGMOID, sigmoid) X(GEMM_TANH, tanh) X(GEMM_GELU, gelu) X(GEMM_GELU_TANH, gelu_tanh) \
+        X(GEMM_SILU, silu) X(GEMM_ELU, elu) X(GEMM_SOFTPLUS, softplus)
 
 #endif

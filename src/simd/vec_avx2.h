@@ -10,25 +10,42 @@
 #include "simd/real.h"
 #include "simd/vec_base.h"
 
-typedef struct vf { __m256 l, h; } vf;
-typedef struct vi { __m256i l, h; } vi;
-typedef struct vm { __m256 l, h; } vm;
-typedef struct vd { __m256d a, b, c, d; } vd;
+typedef struct vf {
+    __m256 l, h;
+} vf;
+typedef struct vi {
+    __m256i l, h;
+} vi;
+typedef struct vm {
+    __m256 l, h;
+} vm;
+typedef struct vd {
+    __m256d a, b, c, d;
+} vd;
 
 /* Sixteen set words and sixteen clear ones: a window of it masks the first n lanes. */
-static const int32_t vec_window[32] __attribute__((unused, aligned(64))) = {-1, -1, -1, -1, -1, -1, -1, -1,
-                                                                            -1, -1, -1, -1, -1, -1, -1, -1};
+static const int32_t vec_window[32]
+    __attribute__((unused, aligned(64))) = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 VEC vi vi_first(int64_t n) {
     const int32_t *w = vec_window + 16 - n;
     return (vi){_mm256_loadu_si256((const void *)w), _mm256_loadu_si256((const void *)(w + 8))};
 }
 
 /* ---- load, store ---- */
-VEC vm vm_first(int64_t n) { vi w = vi_first(n); return (vm){_mm256_castsi256_ps(w.l), _mm256_castsi256_ps(w.h)}; }
-VEC vf vf_set1(real a) { __m256 r = _mm256_set1_ps(a); return (vf){r, r}; }
+VEC vm vm_first(int64_t n) {
+    vi w = vi_first(n);
+    return (vm){_mm256_castsi256_ps(w.l), _mm256_castsi256_ps(w.h)};
+}
+VEC vf vf_set1(real a) {
+    __m256 r = _mm256_set1_ps(a);
+    return (vf){r, r};
+}
 VEC vf vf_zero(void) { return (vf){_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 VEC vf vf_load(const real *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
-VEC void vf_store(real *p, vf a) { _mm256_storeu_ps(p, a.l); _mm256_storeu_ps(p + 8, a.h); }
+VEC void vf_store(real *p, vf a) {
+    _mm256_storeu_ps(p, a.l);
+    _mm256_storeu_ps(p + 8, a.h);
+}
 VEC vf vf_load_n(const real *p, int64_t n) {
     vi w = vi_first(n);
     return (vf){_mm256_maskload_ps(p, w.l), _mm256_maskload_ps(p + 8, w.h)};
@@ -84,7 +101,10 @@ VEC vf vf_select(vm m, vf a, vf b) { return (vf){_mm256_blendv_ps(b.l, a.l, m.l)
 
 /* ---- 32-bit integers ---- */
 VEC vm vm_from_vi(vi a) { return (vm){_mm256_castsi256_ps(a.l), _mm256_castsi256_ps(a.h)}; }
-VEC vi vi_set1(int32_t a) { __m256i r = _mm256_set1_epi32(a); return (vi){r, r}; }
+VEC vi vi_set1(int32_t a) {
+    __m256i r = _mm256_set1_epi32(a);
+    return (vi){r, r};
+}
 VEC vi vi_iota(void) {
     return (vi){_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15)};
 }
@@ -103,19 +123,16 @@ VEC vi vi_xor(vi a, vi b) { return (vi){_mm256_xor_si256(a.l, b.l), _mm256_xor_s
 VEC vi vi_shl(vi a, int s) { return (vi){_mm256_slli_epi32(a.l, s), _mm256_slli_epi32(a.h, s)}; }
 VEC vi vi_shr(vi a, int s) { return (vi){_mm256_srli_epi32(a.l, s), _mm256_srli_epi32(a.h, s)}; }
 VEC vi vi_sra(vi a, int s) { return (vi){_mm256_srai_epi32(a.l, s), _mm256_srai_epi32(a.h, s)}; }
-VEC vm vm_eq_i(vi a, vi b) {
-    return vm_from_vi((vi){_mm256_cmpeq_epi32(a.l, b.l), _mm256_cmpeq_epi32(a.h, b.h)});
-}
-VEC vm vm_gt_i(vi a, vi b) {
-    return vm_from_vi((vi){_mm256_cmpgt_epi32(a.l, b.l), _mm256_cmpgt_epi32(a.h, b.h)});
-}
-VEC vm vm_ge_u(vi a, vi b)    /* a >= b where max(a, b) is a */
+VEC vm vm_eq_i(vi a, vi b) { return vm_from_vi((vi){_mm256_cmpeq_epi32(a.l, b.l), _mm256_cmpeq_epi32(a.h, b.h)}); }
+VEC vm vm_gt_i(vi a, vi b) { return vm_from_vi((vi){_mm256_cmpgt_epi32(a.l, b.l), _mm256_cmpgt_epi32(a.h, b.h)}); }
+VEC vm vm_ge_u(vi a, vi b) /* a >= b where max(a, b) is a */
 {
-    return vm_from_vi((vi){_mm256_cmpeq_epi32(_mm256_max_epu32(a.l, b.l), a.l),
-                           _mm256_cmpeq_epi32(_mm256_max_epu32(a.h, b.h), a.h)});
+    return vm_from_vi(
+        (vi){_mm256_cmpeq_epi32(_mm256_max_epu32(a.l, b.l), a.l), _mm256_cmpeq_epi32(_mm256_max_epu32(a.h, b.h), a.h)});
 }
 VEC vi vi_select(vm m, vi a, vi b) {
-    return (vi){_mm256_blendv_epi8(b.l, a.l, _mm256_castps_si256(m.l)), _mm256_blendv_epi8(b.h, a.h, _mm256_castps_si256(m.h))};
+    return (vi){_mm256_blendv_epi8(b.l, a.l, _mm256_castps_si256(m.l)),
+                _mm256_blendv_epi8(b.h, a.h, _mm256_castps_si256(m.h))};
 }
 VEC void vec_mul_wide_half(__m256i a, __m256i k, __m256i *hi, __m256i *lo) {
     __m256i even = _mm256_mul_epu32(a, k), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), k);
@@ -127,14 +144,14 @@ VEC void vi_mul_wide(vi a, uint32_t b, vi *hi, vi *lo) {
     vec_mul_wide_half(a.l, k, &hi->l, &lo->l);
     vec_mul_wide_half(a.h, k, &hi->h, &lo->h);
 }
-#define VEC_ZIP4(half)                                                                              \
-    do {                                                                                            \
+#define VEC_ZIP4(half)                                                                                            \
+    do {                                                                                                          \
         __m256i a = _mm256_unpacklo_epi32(x[0].half, x[1].half), b = _mm256_unpackhi_epi32(x[0].half, x[1].half); \
         __m256i c = _mm256_unpacklo_epi32(x[2].half, x[3].half), d = _mm256_unpackhi_epi32(x[2].half, x[3].half); \
-        y[0].half = _mm256_unpacklo_epi64(a, c);                                                    \
-        y[1].half = _mm256_unpackhi_epi64(a, c);                                                    \
-        y[2].half = _mm256_unpacklo_epi64(b, d);                                                    \
-        y[3].half = _mm256_unpackhi_epi64(b, d);                                                    \
+        y[0].half = _mm256_unpacklo_epi64(a, c);                                                                  \
+        y[1].half = _mm256_unpackhi_epi64(a, c);                                                                  \
+        y[2].half = _mm256_unpacklo_epi64(b, d);                                                                  \
+        y[3].half = _mm256_unpackhi_epi64(b, d);                                                                  \
     } while (0)
 VEC void vi_zip4(const vi x[4], vi y[4]) {
     VEC_ZIP4(l);
@@ -161,7 +178,10 @@ VEC real vf_hmax(vf a) {
     c = _mm_max_ps(c, _mm_movehl_ps(c, c));
     return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
-VEC vd vd_zero(void) { __m256d z = _mm256_setzero_pd(); return (vd){z, z, z, z}; }
+VEC vd vd_zero(void) {
+    __m256d z = _mm256_setzero_pd();
+    return (vd){z, z, z, z};
+}
 VEC __m256d vec_add_square(__m256d acc, __m128 x) {
     __m256d w = _mm256_cvtps_pd(x);
     return _mm256_fmadd_pd(w, w, acc);

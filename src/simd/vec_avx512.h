@@ -13,7 +13,9 @@
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
-typedef struct vd { __m512d l, h; } vd;
+typedef struct vd {
+    __m512d l, h;
+} vd;
 
 /* ---- load, store ---- */
 VEC vm vm_first(int64_t n) { return (vm)_bzhi_u32(0xffff, (uint32_t)n); }

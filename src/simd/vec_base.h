@@ -2,11 +2,10 @@
 #ifndef SOUK_SIMD_VEC_BASE_H
 #define SOUK_SIMD_VEC_BASE_H
 
-/* VEC: vector operations are inlined, except in plain C (VEC_CALLS). There a 16-lane loop each, inlined into every tile, takes
- * the compiler half a minute and 400 MB, minutes and a gigabyte under the sanitizers (1.2 s as calls), and its time goes to
- * fmaf anyway.
- * VEC_UNROLL: before a loop of constant trip count (at most 16) whose arrays must become registers: unrolls it whole, and
- * early enough. */
+/* VEC: vector operations are inlined, except in plain C (VEC_CALLS). There a 16-lane loop each, inlined into every
+ * tile, takes the compiler half a minute and 400 MB, minutes and a gigabyte under the sanitizers (1.2 s as calls), and
+ * its time goes to fmaf anyway. VEC_UNROLL: before a loop of constant trip count (at most 16) whose arrays must become
+ * registers: unrolls it whole, and early enough. */
 #ifdef VEC_CALLS
 #define VEC static __attribute__((noinline, unused))
 #define VEC_UNROLL

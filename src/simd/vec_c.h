@@ -1,11 +1,11 @@
 /* vec_c - the 16-lane vector in plain C: the reference that the AVX2 and AVX-512 headers must equal bit for bit.
  *
- * Every instruction set has the same type `vf` of 16 logical lanes of real, `vi` of 16 int32, `vm` of 16 truth values and
- * `vd` of 16 doubles, so that a loop written once sums in the same order everywhere. This header also serves the double
- * build, where real is double; the functions on float bits at the end exist for float only.
+ * Every instruction set has the same type `vf` of 16 logical lanes of real, `vi` of 16 int32, `vm` of 16 truth values
+ * and `vd` of 16 doubles, so that a loop written once sums in the same order everywhere. This header also serves the
+ * double build, where real is double; the functions on float bits at the end exist for float only.
  *
- * Invariants: minimum, maximum and comparisons follow the x86 rules (a < b ? a : b: the second operand when one is NaN);
- * fused multiply-adds round once; nothing reads or writes past the n of a _n function. Which NaN comes out of an
+ * Invariants: minimum, maximum and comparisons follow the x86 rules (a < b ? a : b: the second operand when one is
+ * NaN); fused multiply-adds round once; nothing reads or writes past the n of a _n function. Which NaN comes out of an
  * operation on NaNs (sign, payload) is not part of the contract. */
 #ifndef SOUK_SIMD_VEC_C_H
 #define SOUK_SIMD_VEC_C_H
@@ -21,6 +21,8 @@
 #include "simd/real.h"
 #include "simd/vec_base.h"
 
+/* One line an operation. */
+/* clang-format off */
 #define VEC_EACH for (int i = 0; i < 16; i++)
 
 typedef struct vf { real v[16]; } vf;
@@ -40,8 +42,8 @@ typedef struct vd { double v[16]; } vd;
 #define VEC_COPYSIGN(x, s) __builtin_copysignf((x), (s))
 #endif
 
-/* a < b ? a : b and a > b ? a : b. By instruction on x86, because it flushes a denormal that it returns and a branch does
- * not: a compiler may choose either for the expression. */
+/* a < b ? a : b and a > b ? a : b. By instruction on x86, because it flushes a denormal that it returns and a branch
+ * does not: a compiler may choose either for the expression. */
 #if defined(__SSE__) && !defined(SOUK_DOUBLE)
 static inline real vec_min(real a, real b) { return _mm_cvtss_f32(_mm_min_ss(_mm_set_ss(a), _mm_set_ss(b))); }
 static inline real vec_max(real a, real b) { return _mm_cvtss_f32(_mm_max_ss(_mm_set_ss(a), _mm_set_ss(b))); }
@@ -73,7 +75,8 @@ VEC vf vf_sqrt(vf a) { VEC_EACH a.v[i] = VEC_SQRT(a.v[i]); return a; }
 VEC vf vf_abs(vf a) { VEC_EACH a.v[i] = VEC_ABS(a.v[i]); return a; }
 VEC vf vf_neg(vf a) { VEC_EACH a.v[i] = -a.v[i]; return a; }
 VEC vf vf_copysign(vf a, vf sign) { VEC_EACH a.v[i] = VEC_COPYSIGN(a.v[i], sign.v[i]); return a; }
-VEC vf vf_round(vf a) { VEC_EACH a.v[i] = VEC_RINT(a.v[i]); return a; }                              /* nearest even */
+/* nearest even */
+VEC vf vf_round(vf a) { VEC_EACH a.v[i] = VEC_RINT(a.v[i]); return a; }
 
 /* ---- masks: comparisons are false on NaN, except vm_ne ---- */
 VEC vm vm_lt(vf a, vf b) { vm r; VEC_EACH r.v[i] = a.v[i] < b.v[i]; return r; }
@@ -120,7 +123,7 @@ VEC void vi_zip4(const vi x[4], vi y[4]) {
         VEC_EACH y[w].v[i] = x[i & 3].v[(i & ~3) + w];
 }
 
-/* Transposes the 4 x 4 matrix of 128-bit blocks: y[g] block b = x[b] block g. With vi_zip4 it makes a 16 x 16 transpose. */
+/* Transposes the 4 x 4 matrix of 128-bit blocks: y[g] block b = x[b] block g. With vi_zip4: a 16 x 16 transpose. */
 VEC void vi_zip_blocks(const vi x[4], vi y[4]) {
     for (int g = 0; g < 4; g++)
         VEC_EACH y[g].v[i] = x[i / 4].v[4 * g + i % 4];

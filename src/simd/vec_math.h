@@ -1,11 +1,11 @@
 /* vec_math - exp, log, tanh, sigmoid, erf, sin, cos, softplus and pow, written once over the 16-lane vector.
  *
- * Included after vec_<isa>.h. Each is a range reduction and a minimax polynomial evaluated by Horner's rule with explicit
- * fused multiply-adds, so that every instruction set gives the same bits; no reciprocal or root estimates. Coefficients:
- * tools/fit_vec_math.py. Largest errors in units of the last place (tests/test_kern.c asserts them): exp, log, erf 1.0; pow 1.1;
- * sin, cos 1.6 for any argument; softplus 1.7; sigmoid 2.3; tanh 2.4. Zeros, infinities and NaN give what C's Annex F says,
- * signs of zero included. Where the true result is below FLT_MIN, sigmoid may return
- * zero; the others round correctly into the denormals unless the caller flushes them (kern_fp_enter).
+ * Included after vec_<isa>.h. Each is a range reduction and a minimax polynomial evaluated by Horner's rule with
+ * explicit fused multiply-adds, so that every instruction set gives the same bits; no reciprocal or root estimates.
+ * Coefficients: tools/fit_vec_math.py. Largest errors in units of the last place (tests/test_kern.c asserts them): exp,
+ * log, erf 1.0; pow 1.1; sin, cos 1.6 for any argument; softplus 1.7; sigmoid 2.3; tanh 2.4. Zeros, infinities and NaN
+ * give what C's Annex F says, signs of zero included. Where the true result is below FLT_MIN, sigmoid may return zero;
+ * the others round correctly into the denormals unless the caller flushes them (kern_fp_enter).
  *
  * In the double build the lanes call libm. */
 #ifndef SOUK_SIMD_VEC_MATH_H
@@ -15,14 +15,13 @@
 
 #include <math.h>
 
-#define VEC_LIBM(name, expression)                      \
-    VEC vf name(vf a)                                   \
-    {                                                   \
-        for (int i = 0; i < 16; i++) {                  \
-            const double x = a.v[i];                    \
-            a.v[i] = (expression);                      \
-        }                                               \
-        return a;                                       \
+#define VEC_LIBM(name, expression)     \
+    VEC vf name(vf a) {                \
+        for (int i = 0; i < 16; i++) { \
+            const double x = a.v[i];   \
+            a.v[i] = (expression);     \
+        }                              \
+        return a;                      \
     }
 VEC_LIBM(vf_exp, exp(x))
 VEC_LIBM(vf_log, log(x))
@@ -45,13 +44,14 @@ VEC vf vf_pow(vf a, vf b) {
 
 #define VEC_INF __builtin_inff()
 #define VEC_NAN __builtin_nanf("")
-#define VEC_LN2_HI 0x1.62e430p-1f      /* ln 2 as the sum of two floats */
+#define VEC_LN2_HI 0x1.62e430p-1f /* ln 2 as the sum of two floats */
 #define VEC_LN2_LO (-0x1.05c610p-29f)
 #define VEC_LOG2E 0x1.715476p+0f
-#define VEC_MAGIC 12582912.0f          /* 1.5 * 2^23: adding it to |x| < 2^22 rounds x to an integer in the low bits */
+#define VEC_MAGIC 12582912.0f /* 1.5 * 2^23: adding it to |x| < 2^22 rounds x to an integer in the low bits */
 
 /* c[0] x^n + … + c[n], by Horner's rule. */
-#define VEC_POLY(x, ...) vec_poly((x), (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+#define VEC_POLY(x, ...) \
+    vec_poly((x), (const float[]){__VA_ARGS__}, (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
 VEC vf vec_poly(vf x, const float *c, int n) {
     vf y = vf_set1(c[0]);
     VEC_UNROLL
@@ -60,9 +60,7 @@ VEC vf vec_poly(vf x, const float *c, int n) {
 }
 
 /* 2^n for the integer n in [-126, 127] that `shifted` = n + VEC_MAGIC holds. */
-VEC vf vf_pow2_shifted(vf shifted) {
-    return vf_bits(vi_add(vi_shl(vi_bits(shifted), 23), vi_set1(127 << 23)));
-}
+VEC vf vf_pow2_shifted(vf shifted) { return vf_bits(vi_add(vi_shl(vi_bits(shifted), 23), vi_set1(127 << 23))); }
 
 /* e^r for |r| <= ln 2 / 2 */
 VEC vf vec_exp_poly(vf r) {
@@ -76,7 +74,7 @@ VEC vf vec_expm1_poly(vf r) {
 }
 
 VEC vf vf_exp(vf x) {
-    x = vf_max(vf_set1(-105), vf_min(vf_set1(89), x));    /* beyond: 0 and infinity; NaN passes as the second operand */
+    x = vf_max(vf_set1(-105), vf_min(vf_set1(89), x)); /* beyond: 0 and infinity; NaN passes as the second operand */
     vf n = vf_sub(vf_fma(x, vf_set1(VEC_LOG2E), vf_set1(VEC_MAGIC)), vf_set1(VEC_MAGIC));
     vf r = vf_fnma(n, vf_set1(VEC_LN2_LO), vf_fnma(n, vf_set1(VEC_LN2_HI), x));
     return vf_scale2(vec_exp_poly(r), n);
@@ -114,8 +112,8 @@ VEC vf vf_sigmoid(vf x) {
 
 /* log(1 + f) for f in [-1/3, 1/3] */
 VEC vf vec_log1p_poly(vf f) {
-    vf q = VEC_POLY(f, -0.128854081f, 0.139873028f, -0.121859618f, 0.140052691f, -0.16680339f, 0.20010446f, -0.249998018f,
-                    0.333332151f);
+    vf q = VEC_POLY(f, -0.128854081f, 0.139873028f, -0.121859618f, 0.140052691f, -0.16680339f, 0.20010446f,
+                    -0.249998018f, 0.333332151f);
     return vf_fma(vf_fma(q, f, vf_set1(-0.5f)), vf_mul(f, f), f);
 }
 
@@ -129,9 +127,9 @@ VEC vf vec_split(vf x, int32_t low, vf *n) {
 }
 
 VEC vf vf_log(vf x) {
-    vf n, m = vec_split(x, 0x3f2aaaab, &n);    /* m in [2/3, 4/3) */
+    vf n, m = vec_split(x, 0x3f2aaaab, &n); /* m in [2/3, 4/3) */
     vf r = vf_fma(n, vf_set1(VEC_LN2_HI), vec_log1p_poly(vf_sub(m, vf_set1(1))));
-    vf other = vf_select(vm_lt(x, vf_zero()), vf_set1(VEC_NAN), x);            /* infinity and NaN as they are */
+    vf other = vf_select(vm_lt(x, vf_zero()), vf_set1(VEC_NAN), x); /* infinity and NaN as they are */
     other = vf_select(vm_eq(x, vf_zero()), vf_set1(-VEC_INF), other);
     return vf_select(vm_and(vm_gt(x, vf_zero()), vm_lt(x, vf_set1(VEC_INF))), r, other);
 }
@@ -140,8 +138,9 @@ VEC vf vf_log(vf x) {
 VEC vf vf_erf(vf x) {
     vf t = vf_min(vf_set1(4), vf_abs(x)), s = vf_mul(x, x);
     vf p = VEC_POLY(s, -0.000595957856f, 0.00498735206f, -0.0267629661f, 0.11281731f, -0.376124889f, 0.128379151f);
-    vf q = VEC_POLY(t, 1.04296951e-05f, -0.000314830831f, 0.00361025869f, -0.0236944444f, 0.106158964f, 0.635198057f, 0.128637075f);
-    vf v = vf_fma(q, t, t);                                                    /* in [0.9, 16] */
+    vf q = VEC_POLY(t, 1.04296951e-05f, -0.000314830831f, 0.00361025869f, -0.0236944444f, 0.106158964f, 0.635198057f,
+                    0.128637075f);
+    vf v = vf_fma(q, t, t); /* in [0.9, 16] */
     vf shifted = vf_fma(v, vf_set1(-VEC_LOG2E), vf_set1(VEC_MAGIC)), n = vf_sub(shifted, vf_set1(VEC_MAGIC));
     vf e = vec_exp_poly(vf_neg(vf_fma(n, vf_set1(VEC_LN2_HI), v)));
     vf large = vf_copysign(vf_fnma(vf_pow2_shifted(shifted), e, vf_set1(1)), x);
@@ -157,21 +156,22 @@ VEC vf vf_softplus(vf x) {
     return vf_add(vf_max(vf_zero(), x), vf_fnma(s, vf_fnma(z, q, u), u));
 }
 
-/* x - q pi/2 for the lanes beyond the reach of the three-part reduction (Payne and Hanek 1983): x = m 2^e; only the bits of
- * 2/pi of weight 2^(1-e) and below can change x * 2/pi mod 4, so m is multiplied by a window of 96 of them. */
+/* x - q pi/2 for the lanes beyond the reach of the three-part reduction (Payne and Hanek 1983): x = m 2^e; only the
+ * bits of 2/pi of weight 2^(1-e) and below can change x * 2/pi mod 4, so m is multiplied by a window of 96 of them. */
 static inline float vec_reduce_large(float x, int32_t *quadrant) {
-    static const uint32_t two_over_pi[] = {0, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab};
+    static const uint32_t two_over_pi[] = {0,          0xa2f9836e, 0x4e441529, 0xfc2757d1,
+                                           0xf534ddc0, 0xdb629599, 0x3c439041, 0xfe5163ab};
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     const uint32_t exponent = (bits >> 23) & 255, m = (bits & 0x7fffff) | 0x800000;
     if (exponent == 255) return x - x;
-    const uint32_t first = exponent - 150 - 1 + 32 - 1;    /* e - 1 bits dropped after the 32 leading zeros, from bit 1 */
+    const uint32_t first = exponent - 150 - 1 + 32 - 1; /* e - 1 bits dropped after the 32 leading zeros, from bit 1 */
     const uint32_t *w = two_over_pi + first / 32;
     const unsigned shift = first % 32;
     const uint64_t high = (uint64_t)w[0] << 32 | w[1], low = (uint64_t)w[2] << 32 | w[3];
     const unsigned __int128 window = ((unsigned __int128)high << 64 | low) << shift;
     const unsigned __int128 product = (window >> 32) * m << 32;
-    const int64_t top = (int64_t)(product >> 64);          /* x * 2/pi mod 4 in units of 2^-62 */
+    const int64_t top = (int64_t)(product >> 64); /* x * 2/pi mod 4 in units of 2^-62 */
     const int64_t q = (int64_t)(((uint64_t)top >> 61) + 1) >> 1;
     const double r = (double)(int64_t)((uint64_t)top - ((uint64_t)q << 62)) * (0x1.921fb54442d18p0 * 0x1p-62);
     *quadrant = (int32_t)(bits >> 31 ? -q : q);
@@ -181,7 +181,7 @@ static inline float vec_reduce_large(float x, int32_t *quadrant) {
 /* r in [-pi/4, pi/4] and the quadrant q with x = q pi/2 + r */
 VEC vf vec_reduce(vf x, vi *quadrant) {
     vf n = vf_round(vf_mul(x, vf_set1(0x1.45f306p-1f)));
-    vf r = vf_fnma(n, vf_set1(0x1.921fb6p+0f), x);         /* pi/2 in three floats; this step is exact */
+    vf r = vf_fnma(n, vf_set1(0x1.921fb6p+0f), x); /* pi/2 in three floats; this step is exact */
     r = vf_fnma(n, vf_set1(-0x1.777a5cp-25f), r);
     r = vf_fnma(n, vf_set1(-0x1.ee59dap-50f), r);
     *quadrant = vi_from_vf(n);
@@ -210,7 +210,7 @@ VEC vf vec_sin_quadrant(vf r, vi quadrant) {
 VEC vf vf_sin(vf x) {
     vi q;
     vf r = vec_reduce(x, &q);
-    return vf_select(vm_eq(x, vf_zero()), x, vec_sin_quadrant(r, q));          /* keeps the sign of zero */
+    return vf_select(vm_eq(x, vf_zero()), x, vec_sin_quadrant(r, q)); /* keeps the sign of zero */
 }
 VEC vf vf_cos(vf x) {
     vi q;
@@ -218,20 +218,21 @@ VEC vf vf_cos(vf x) {
     return vec_sin_quadrant(r, vi_add(q, vi_set1(1)));
 }
 
-/* log x for finite x > 0 as *high + *low, to about 2^-37 relative: 2 atanh(s) with s = (m-1)/(m+1) in pairs of floats. */
+/* log x for finite x > 0 as *high + *low, to about 2^-37 relative: 2 atanh(s) with s = (m-1)/(m+1) in pairs of floats.
+ */
 VEC void vec_log_pair(vf x, vf *high, vf *low) {
     const vf one = vf_set1(1);
-    vf n, m = vec_split(x, 0x3f3504f3, &n);                /* m in [sqrt 1/2, sqrt 2) */
+    vf n, m = vec_split(x, 0x3f3504f3, &n); /* m in [sqrt 1/2, sqrt 2) */
     vf f = vf_sub(m, one), d = vf_add(m, one), d_low = vf_sub(m, vf_sub(d, one));
     vf s = vf_div(f, d), s_low = vf_div(vf_fnma(s, d_low, vf_fnma(s, d, f)), d);
     vf z = vf_mul(s, s), z_low = vf_fma(vf_add(s, s), s_low, vf_fms(s, s, z));
     vf zq = vf_mul(z, VEC_POLY(z, 0.234196544f, 0.285470903f, 0.400001526f));
-    const vf c = vf_set1(0x1.555556p-1f);                  /* 2/3 = c - 2^-25 * 2/3 */
+    const vf c = vf_set1(0x1.555556p-1f); /* 2/3 = c - 2^-25 * 2/3 */
     vf w = vf_add(c, zq), w_low = vf_add(vf_sub(zq, vf_sub(w, c)), vf_set1(-0x1.555556p-26f));
     vf u = vf_mul(z, w), u_low = vf_fma(z_low, w, vf_fma(z, w_low, vf_fms(z, w, u)));
     vf v = vf_mul(u, s), v_low = vf_fma(u_low, s, vf_fma(u, s_low, vf_fms(u, s, v)));
     vf s2 = vf_add(s, s), l = vf_add(s2, v), l_low = vf_add(vf_sub(v, vf_sub(l, s2)), vf_fma(vf_set1(2), s_low, v_low));
-    vf k = vf_mul(n, vf_set1(0x1.62e4p-1f));               /* exact: n has 8 bits, the constant 14 */
+    vf k = vf_mul(n, vf_set1(0x1.62e4p-1f)); /* exact: n has 8 bits, the constant 14 */
     *high = vf_add(k, l);
     *low = vf_add(vf_sub(l, vf_sub(*high, k)), vf_fma(n, vf_set1(0x1.7f7d1cp-20f), l_low));
 }
@@ -256,7 +257,7 @@ VEC vf vf_pow(vf x, vf y) {
     vm integer = vm_eq(vf_round(y), y), odd = vm_and(integer, vm_ne(vf_round(half), half));
     vm y_up = vm_gt(y, zero), y_inf = vm_eq(vf_abs(y), inf);
     vf r = vec_pow_positive(a, y);
-    vf up = vf_select(y_up, inf, zero), down = vf_select(y_up, zero, inf);     /* of |x| > 1 and of |x| < 1 at the limits */
+    vf up = vf_select(y_up, inf, zero), down = vf_select(y_up, zero, inf); /* of |x| > 1 and of |x| < 1 at the limits */
     r = vf_select(vm_eq(a, zero), down, r);
     r = vf_select(vm_eq(a, inf), up, r);
     r = vf_select(y_inf, vf_select(vm_gt(a, one), up, down), r);
