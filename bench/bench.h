@@ -71,8 +71,9 @@ static inline double bench_best(void (*fn)(void *), void *context, int bursts) {
 #define BENCH_FMA(n, r) "vfmadd231ps %%" r "mm15, %%" r "mm14, %%" r "mm" n "\n\t"
 #define BENCH_FMA12(r)                                                                                          \
     BENCH_FMA("0", r)                                                                                           \
-    BENCH_FMA("1", r) BENCH_FMA("2", r) BENCH_FMA("3", r) BENCH_FMA("4", r) BENCH_FMA("5", r) BENCH_FMA("6", r) \
-        BENCH_FMA("7", r) BENCH_FMA("8", r) BENCH_FMA("9", r) BENCH_FMA("10", r) BENCH_FMA("11", r)
+    BENCH_FMA("1", r)                                                                                           \
+    BENCH_FMA("2", r) BENCH_FMA("3", r) BENCH_FMA("4", r) BENCH_FMA("5", r) BENCH_FMA("6", r) BENCH_FMA("7", r) \
+        BENCH_FMA("8", r) BENCH_FMA("9", r) BENCH_FMA("10", r) BENCH_FMA("11", r)
 #define BENCH_PEAK(r)                                                                                           \
     int64_t i = 1000;                                                                                           \
     __asm__ volatile("vzeroall\n1:\n\t" BENCH_FMA12(r) "dec %0\n\tjnz 1b\n\tvzeroupper"                         \

@@ -1,11 +1,11 @@
-/* bench_lstm - one training step of the worked example's network (embedding, LSTM, dense, sigmoid cross-entropy, Adam), its
- * parts, and inference; batches of synthetic texts with the statistics of gen_text.py: Zipf over 20,000 words of which 998 and
- * "out of vocabulary" have ids, 60 +- 15 words, pre-padded to 100.
+/* bench_lstm - one training step of the worked example's network (embedding, LSTM, dense, sigmoid cross-entropy, Adam),
+ * its parts, and inference; batches of synthetic texts with the statistics of gen_text.py: Zipf over 20,000 words of
+ * which 998 and "out of vocabulary" have ids, 60 +- 15 words, pre-padded to 100.
  *
- * Two counts of work. Nominal: 24 H (E + H) FLOP for each of the B*T positions, what a framework without sharing does. Done:
- * 24 H H for each step really run (pads in front once a batch) and 24 E H for each distinct token. "share" is done work over
- * this machine's peak, measured in the same run between the steps; each batch counts with its best time of many.
- * usage: bench_lstm [REPEATS=60 [E H]]; with E and H, their training step alone */
+ * Two counts of work. Nominal: 24 H (E + H) FLOP for each of the B*T positions, what a framework without sharing does.
+ * Done: 24 H H for each step really run (pads in front once a batch) and 24 E H for each distinct token. "share" is
+ * done work over this machine's peak, measured in the same run between the steps; each batch counts with its best time
+ * of many. usage: bench_lstm [REPEATS=60 [E H]]; with E and H, their training step alone */
 #include <math.h>
 #include <stdlib.h>
 
@@ -48,8 +48,10 @@ static void make_texts(int64_t rows) {
                 const double u = uniform() * sum;
                 while (lo < hi) {
                     const int mid = (lo + hi) / 2;
-                    if (upto[mid] < u) lo = mid + 1;
-                    else hi = mid;
+                    if (upto[mid] < u)
+                        lo = mid + 1;
+                    else
+                        hi = mid;
                 }
                 ids[b][row * T + t] = t < T - words ? 0 : lo < V - 2 ? lo + 2 : 1;
             }
@@ -109,9 +111,11 @@ static void build(network *n, part what, bool shared, int threads) {
     const rnn_attr lstm = {.kind = RNN_LSTM, .units = H, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
     graph_init(&g, n->rows, what != PART_PREDICT);
     node_id in = graph_input(&g, 0, DT_I32, 1, &time), table = param(&g, n, 0, 2, V, E, "table");
-    node_id w = param(&g, n, 1, 2, E, 4 * H, "w"), u = param(&g, n, 2, 2, H, 4 * H, "u"), b = param(&g, n, 3, 1, 4 * H, 0, "bias");
+    node_id w = param(&g, n, 1, 2, E, 4 * H, "w"), u = param(&g, n, 2, 2, H, 4 * H, "u"),
+            b = param(&g, n, 3, 1, 4 * H, 0, "bias");
     node_id h = op_rnn(&g, &lstm, op_embedding(&g, table, in), w, u, b, 0);
-    node_id y = op_activation(&g, op_linear(&g, h, param(&g, n, 4, 2, H, 1, "dense"), param(&g, n, 5, 1, 1, 0, "dense bias")), GEMM_SIGMOID);
+    node_id y = op_activation(
+        &g, op_linear(&g, h, param(&g, n, 4, 2, H, 1, "dense"), param(&g, n, 5, 1, 1, 0, "dense bias")), GEMM_SIGMOID);
     graph_output(&g, y);
     if (what == PART_STEP) {
         const loss_attr bce = {.kind = LOSS_BCE};
@@ -161,8 +165,10 @@ static void run_opt(void *context) {
 
 static void peak_task(void *context, int64_t task, int worker) {
     (void)task, (void)worker;
-    if (kern_current() == KERN_AVX512) bench_peak_avx512(context);
-    else bench_peak_avx2(context);
+    if (kern_current() == KERN_AVX512)
+        bench_peak_avx512(context);
+    else
+        bench_peak_avx2(context);
 }
 
 /* Best GFLOP/s of `threads` cores in a few bursts, folded into *best. */
@@ -205,7 +211,12 @@ static void optimiser(network *n) {
     souk_error err = {0};
     const char *names[PARAMS] = {"table", "w", "u", "bias", "dense", "dense bias"};
     for (int i = 0; i < PARAMS; i++)
-        list[i] = (opt_param){.name = names[i], .value = n->value[i], .count = n->count[i], .row_width = n->width[i], .trainable = true, .is_table = i == 0};
+        list[i] = (opt_param){.name = names[i],
+                              .value = n->value[i],
+                              .count = n->count[i],
+                              .row_width = n->width[i],
+                              .trainable = true,
+                              .is_table = i == 0};
     const opt_options o = opt_options_default(OPT_ADAM, OPT_RULE_KERAS);
     if (opt_new(&n->o, &o, list, PARAMS, &err)) {
         fprintf(stderr, "%s\n", err.message);
@@ -228,10 +239,12 @@ static void training(int64_t E, int64_t H, int threads) {
     unbuild(&n);
     build(&n, PART_STEP, false, threads);
     const double plain = measure(&n, run_plan, threads, &peak);
-    printf("E %3d H %3d, %d thread%s: forward %6.0f us, backward %6.0f, Adam %4.0f, whole step %6.0f us = %4.0f GFLOP/s nominal, %4.0f done: "
-           "%3.0f %% of peak %.0f | no sharing %6.0f us = %4.0f GFLOP/s: %3.0f %%\n", (int)E, (int)H, threads, threads > 1 ? "s" : "", forward * 1e6,
-           (both - forward) * 1e6, adam * 1e6, step * 1e6, nominal / step / 1e9, done / step / 1e9, 100 * done / step / 1e9 / peak, peak,
-           plain * 1e6, nominal / plain / 1e9, 100 * nominal / plain / 1e9 / peak);
+    printf("E %3d H %3d, %d thread%s: forward %6.0f us, backward %6.0f, Adam %4.0f, whole step %6.0f us = %4.0f "
+           "GFLOP/s nominal, %4.0f done: "
+           "%3.0f %% of peak %.0f | no sharing %6.0f us = %4.0f GFLOP/s: %3.0f %%\n",
+           (int)E, (int)H, threads, threads > 1 ? "s" : "", forward * 1e6, (both - forward) * 1e6, adam * 1e6,
+           step * 1e6, nominal / step / 1e9, done / step / 1e9, 100 * done / step / 1e9 / peak, peak, plain * 1e6,
+           nominal / plain / 1e9, 100 * nominal / plain / 1e9 / peak);
     fflush(stdout);
     unbuild(&n);
     opt_free(n.o);
@@ -243,8 +256,8 @@ static void prediction(int64_t E, int64_t H, int64_t rows, int threads) {
     double peak = 0;
     build(&n, PART_PREDICT, true, threads);
     const double seconds = measure(&n, run_plan, threads, &peak);
-    printf("E %3d H %3d, %d thread%s: %4d documents in %7.1f us: %7.0f documents/s\n", (int)E, (int)H, threads, threads > 1 ? "s" : "", (int)rows,
-           seconds * 1e6, (double)rows / seconds);
+    printf("E %3d H %3d, %d thread%s: %4d documents in %7.1f us: %7.0f documents/s\n", (int)E, (int)H, threads,
+           threads > 1 ? "s" : "", (int)rows, seconds * 1e6, (double)rows / seconds);
     fflush(stdout);
     unbuild(&n);
     for (int i = 0; i < PARAMS; i++) mem_free(n.value[i]);

@@ -71,8 +71,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
 /* ---- the mutator ---- */
 
-static const char *const tokens[] = {"{", "}", "[", "]", ",", ":", "\"a\":", "\"a\":1,", "null", "true", "-0", "1e308", "9223372036854775807",
-                                     "0.1", "\"\"", "\"\\u0000\"", "\"\\ud83d\\ude00\"", "\"\\\"\"", "[[[[", "{\"k\":[1,2]}", "\xEF\xBB\xBF", "\n"};
+static const char *const tokens[] = {"{",
+                                     "}",
+                                     "[",
+                                     "]",
+                                     ",",
+                                     ":",
+                                     "\"a\":",
+                                     "\"a\":1,",
+                                     "null",
+                                     "true",
+                                     "-0",
+                                     "1e308",
+                                     "9223372036854775807",
+                                     "0.1",
+                                     "\"\"",
+                                     "\"\\u0000\"",
+                                     "\"\\ud83d\\ude00\"",
+                                     "\"\\\"\"",
+                                     "[[[[",
+                                     "{\"k\":[1,2]}",
+                                     "\xEF\xBB\xBF",
+                                     "\n"};
 
 /* End of the token that starts at `at`: a string, a word or number, or one character. */
 static size_t token_end(const uint8_t *data, size_t size, size_t at) {
@@ -109,8 +129,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     case 0: return insert(data, size, max_size, at, token, strlen(token));
     case 1: return insert(data, size, max_size, end, copy, n);
     case 2: memmove(data + at, data + end, size - end); return size - (end - at);
-    default:
-        size = insert(data, size, max_size, end, "]", 1);
-        return insert(data, size, max_size, at, "[", 1);
+    default: size = insert(data, size, max_size, end, "]", 1); return insert(data, size, max_size, at, "[", 1);
     }
 }

@@ -27,7 +27,7 @@ static void check_number(const char *s, size_t n) {
     if (!num_parse_double(s, n, &v)) return;
     memcpy(text, s, n);
     text[n] = '\0';
-    double truth = strtod(text, NULL);   /* a fuzz target runs in the C locale */
+    double truth = strtod(text, NULL); /* a fuzz target runs in the C locale */
     assert(memcmp(&v, &truth, sizeof v) == 0 && isfinite(v));
     size_t m = num_format_double(text, v);
     assert(m < 32 && num_parse_double(text, m, &back) && memcmp(&v, &back, sizeof v) == 0);

@@ -1,4 +1,5 @@
-/* fault.h - makes the n-th allocation or file call fail, for n = 1, 2, 3 …, once and for ever. Include it after cmocka.h.
+/* fault.h - makes the n-th allocation or file call fail, for n = 1, 2, 3 …, once and for ever. Include it after
+ * cmocka.h.
  *
  * The function under test does its whole job, frees what it made and returns the status:
  *
@@ -34,8 +35,8 @@ static struct fault_state {
     atomic_long calls;
     long at;
     bool for_ever;
-    int call;        /* which file call, below; unused for allocations */
-    int code;        /* errno */
+    int call; /* which file call, below; unused for allocations */
+    int code; /* errno */
 } fault;
 
 static inline bool fault_now(void) {
@@ -52,13 +53,15 @@ static inline int fault_open_files(void) {
 }
 
 /* What every run must leave: nothing of its own, and words for a failure. */
-static inline void fault_verify(const char *label, fault_check_fn check, void *context, souk_status status, const souk_error *err,
-                                int64_t live, int files) {
+static inline void fault_verify(const char *label, fault_check_fn check, void *context, souk_status status,
+                                const souk_error *err, int64_t live, int files) {
     const char *often = fault.for_ever ? " for ever" : "";
-    if (mem_live() != live) fail_msg("%s: fault %ld%s: %lld blocks leaked", label, fault.at, often, (long long)(mem_live() - live));
+    if (mem_live() != live)
+        fail_msg("%s: fault %ld%s: %lld blocks leaked", label, fault.at, often, (long long)(mem_live() - live));
     if (fault_open_files() != files) fail_msg("%s: fault %ld%s: a file was left open", label, fault.at, often);
     if (status != SOUK_OK && (err->code != status || err->message[0] == '\0'))
-        fail_msg("%s: fault %ld: status %d (%s) without its message", label, fault.at, (int)status, souk_status_text(status));
+        fail_msg("%s: fault %ld: status %d (%s) without its message", label, fault.at, (int)status,
+                 souk_status_text(status));
     if (check) check(context, status);
 }
 
@@ -77,7 +80,8 @@ static inline bool fault_alloc_hook(void *context) {
     return fault_now();
 }
 
-static inline void fault_loop_alloc_step(const char *label, fault_run_fn run, fault_check_fn check, void *context, long step) {
+static inline void fault_loop_alloc_step(const char *label, fault_run_fn run, fault_check_fn check, void *context,
+                                         long step) {
     long faults = 0, absorbed = 0;
     fault_warm_up(label, run, check, context);
     for (int mode = 0; mode < 2; mode++) {
@@ -94,7 +98,8 @@ static inline void fault_loop_alloc_step(const char *label, fault_run_fn run, fa
             bool fired = atomic_load(&fault.calls) >= at;
             if (!fired && status != SOUK_OK) fail_msg("%s: fails without a fault: %s", label, err.message);
             if (fired && status != SOUK_OK && status != SOUK_NOMEM)
-                fail_msg("%s: allocation %ld failed, and the status is %d, not SOUK_NOMEM: %s", label, at, (int)status, err.message);
+                fail_msg("%s: allocation %ld failed, and the status is %d, not SOUK_NOMEM: %s", label, at, (int)status,
+                         err.message);
             fault_verify(label, check, context, status, &err, live, files);
             if (!fired) break;
             faults++;
@@ -130,17 +135,20 @@ static inline ssize_t fault_write(int fd, const void *p, size_t n) {
 static inline int fault_fsync(int fd) { return fault_file(FAULT_FSYNC) ? -1 : fs_default_calls()->fsync(fd); }
 static inline int fault_close(int fd) {
     bool failing = fault_file(FAULT_CLOSE);
-    int result = fs_default_calls()->close(fd);   /* Linux gives the descriptor back even when close fails */
+    int result = fs_default_calls()->close(fd); /* Linux gives the descriptor back even when close fails */
     if (failing) errno = fault.code;
     return failing ? -1 : result;
 }
 static inline int fault_rename(const char *from, const char *to) {
     return fault_file(FAULT_RENAME) ? -1 : fs_default_calls()->rename(from, to);
 }
-static inline int fault_unlink(const char *path) { return fault_file(FAULT_UNLINK) ? -1 : fs_default_calls()->unlink(path); }
+static inline int fault_unlink(const char *path) {
+    return fault_file(FAULT_UNLINK) ? -1 : fs_default_calls()->unlink(path);
+}
 
 static inline void fault_loop_files(const char *label, fault_run_fn run, fault_check_fn check, void *context) {
-    static const fs_calls calls = {fault_open, fault_read, fault_write, fault_fsync, fault_close, fault_rename, fault_unlink};
+    static const fs_calls calls = {fault_open,  fault_read,   fault_write, fault_fsync,
+                                   fault_close, fault_rename, fault_unlink};
     static const int codes[] = {EIO, ENOSPC};
     long faults = 0, absorbed = 0;
     fault_warm_up(label, run, check, context);

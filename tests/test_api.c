@@ -260,7 +260,10 @@ static void test_tokenizer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_share_a_model),
-                                       cmocka_unit_test(test_layer_by_layer), cmocka_unit_test(test_net_misuse), cmocka_unit_test(test_callback_stops),
-                                       cmocka_unit_test(test_mistakes), cmocka_unit_test(test_tokenizer)};
+                                       cmocka_unit_test(test_layer_by_layer),
+                                       cmocka_unit_test(test_net_misuse),
+                                       cmocka_unit_test(test_callback_stops),
+                                       cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_tokenizer)};
     return cmocka_run_group_tests_name("api", tests, setup, teardown);
 }

@@ -97,7 +97,8 @@ static void check_line(const char *kind, const char *a, const char *b) {
     char text[32];
     if (strcmp(kind, "read") == 0) {
         double v = 0, expected = double_of(b);
-        if (!num_parse_double(a, strlen(a), &v) || memcmp(&v, &expected, 8) != 0) fail_msg("%s read as %a, not %a", a, v, expected);
+        if (!num_parse_double(a, strlen(a), &v) || memcmp(&v, &expected, 8) != 0)
+            fail_msg("%s read as %a, not %a", a, v, expected);
     } else if (strcmp(kind, "write") == 0) {
         size_t n = num_format_double(text, double_of(a));
         assert_int_equal(n, strlen(text));
@@ -114,7 +115,8 @@ static void numbers_equal_python(void **state) {
     size_t n;
     int lines = 0, used;
     assert_int_equal(fs_read_all(SOUK_SOURCE_DIR "/tests/ref/num.txt", 1 << 24, &text, &n, NULL), SOUK_OK);
-    for (const char *p = text; sscanf(p, "%15s %1023s %1023s%n", kind, a, b, &used) == 3; p += used, lines++) check_line(kind, a, b);
+    for (const char *p = text; sscanf(p, "%15s %1023s %1023s%n", kind, a, b, &used) == 3; p += used, lines++)
+        check_line(kind, a, b);
     mem_free(text);
     assert_true(lines > 2000);
     printf("num: %d of %d texts and doubles equal Python's\n", lines, lines);
@@ -143,8 +145,9 @@ static void formatted_doubles_read_back(void **state) {
 
 static void refuses_what_is_no_number(void **state) {
     (void)state;
-    static const char *const bad[] = {"",     "+",    "-",    ".",    "e5",   "1e",    "1e+",  "1.2.3", " 1",    "1 ",   "0x10", "nan",
-                                      "inf",  "1,5",  "--1",  "1e5x", "1_000", "1e999", "-1e309", "1e1.5", "\xEF\xBC\x91", "1-", "1e--5"};
+    static const char *const bad[] = {"",      "+",     "-",      ".",     "e5",           "1e",  "1e+",  "1.2.3",
+                                      " 1",    "1 ",    "0x10",   "nan",   "inf",          "1,5", "--1",  "1e5x",
+                                      "1_000", "1e999", "-1e309", "1e1.5", "\xEF\xBC\x91", "1-",  "1e--5"};
     double v;
     int64_t k;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -179,9 +182,12 @@ static void special_doubles(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_is_taken), cmocka_unit_test(stops_at_its_maximum),
-                                       cmocka_unit_test(faults), cmocka_unit_test(numbers_equal_python),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(grows_and_is_taken),
+                                       cmocka_unit_test(stops_at_its_maximum),
+                                       cmocka_unit_test(faults),
+                                       cmocka_unit_test(numbers_equal_python),
                                        cmocka_unit_test(formatted_doubles_read_back),
-                                       cmocka_unit_test(refuses_what_is_no_number), cmocka_unit_test(special_doubles)};
+                                       cmocka_unit_test(refuses_what_is_no_number),
+                                       cmocka_unit_test(special_doubles)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

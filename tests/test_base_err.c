@@ -71,7 +71,7 @@ static void nearest_names(void **state) {
     static const char *const columns[] = {"customer_id", "churned", "revenue", "Région", "lr", "units"};
     assert_string_equal(err_nearest("churnd", columns, 6), "churned");
     assert_string_equal(err_nearest("CHURNED", columns, 6), "churned");
-    assert_string_equal(err_nearest("revneue", columns, 6), "revenue");   /* a swap is one edit */
+    assert_string_equal(err_nearest("revneue", columns, 6), "revenue"); /* a swap is one edit */
     assert_string_equal(err_nearest("region", columns, 6), "Région");
     assert_string_equal(err_nearest("unit", columns, 6), "units");
     assert_null(err_nearest("age", columns, 6));
@@ -101,9 +101,9 @@ static void log_goes_to_the_callback(void **state) {
 }
 
 int main(void) {
-    setlocale(LC_ALL, "de_DE.UTF-8");   /* where it exists, a decimal comma must not show */
-    const struct CMUnitTest tests[] = {cmocka_unit_test(statuses_have_text_and_exit), cmocka_unit_test(first_error_stays),
-                                       cmocka_unit_test(long_messages_stay_valid), cmocka_unit_test(nearest_names),
-                                       cmocka_unit_test(log_goes_to_the_callback)};
+    setlocale(LC_ALL, "de_DE.UTF-8"); /* where it exists, a decimal comma must not show */
+    const struct CMUnitTest tests[] = {cmocka_unit_test(statuses_have_text_and_exit),
+                                       cmocka_unit_test(first_error_stays), cmocka_unit_test(long_messages_stay_valid),
+                                       cmocka_unit_test(nearest_names), cmocka_unit_test(log_goes_to_the_callback)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

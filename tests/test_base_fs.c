@@ -66,7 +66,7 @@ static void writes_whole_files(void **state) {
     char block[1000];
     memset(block, 'x', sizeof block);
     for (int i = 0; i < 200; i++) assert_int_equal(fs_write(w, block, sizeof block, &err), SOUK_OK);
-    expect_content(path, "old");   /* until the commit */
+    expect_content(path, "old"); /* until the commit */
     assert_int_equal(fs_written(w), 200000);
     assert_int_equal(fs_commit(w, &err), SOUK_OK);
     assert_int_equal(fs_size(path), 200000);
@@ -181,9 +181,11 @@ static void sweeps_what_kills_left(void **state) {
         snprintf(name, sizeof name, "%s%s", path, kept[i]);
         assert_int_equal(fs_append(name, "", 0, NULL), SOUK_OK);
     }
-    for (int i = 0; i < 3; i++) {   /* two of the dead child, one of an earlier process with our number */
-        if (i == 2) snprintf(name, sizeof name, "%s.tmp-%d-7", path, (int)getpid());
-        else snprintf(name, sizeof name, "%s.tmp-%d%s", path, (int)child, i ? "-3" : "");
+    for (int i = 0; i < 3; i++) { /* two of the dead child, one of an earlier process with our number */
+        if (i == 2)
+            snprintf(name, sizeof name, "%s.tmp-%d-7", path, (int)getpid());
+        else
+            snprintf(name, sizeof name, "%s.tmp-%d%s", path, (int)child, i ? "-3" : "");
         assert_int_equal(fs_append(name, "", 0, NULL), SOUK_OK);
     }
     fs_writer *a, *b;
@@ -214,7 +216,7 @@ static void globs_and_extensions(void **state) {
     for (int i = 0; i < 5; i++) assert_int_equal(fs_write_all(in_folder(names[i]), "", 0, NULL), SOUK_OK);
     assert_int_equal(fs_glob(in_folder("?.csv"), &paths, &n, &err), SOUK_OK);
     assert_int_equal(n, 3);
-    assert_string_equal(paths[0], in_folder("C.csv"));   /* by bytes: capitals first, in every locale */
+    assert_string_equal(paths[0], in_folder("C.csv")); /* by bytes: capitals first, in every locale */
     assert_string_equal(paths[2], in_folder("b.csv"));
     fs_glob_free(paths, n);
     assert_int_equal(fs_glob(in_folder("x[1].csv"), &paths, &n, &err), SOUK_OK);
@@ -292,9 +294,10 @@ static void every_call_fails_in_turn(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(writes_whole_files),      cmocka_unit_test(modes_and_links),
-                                       cmocka_unit_test(refuses_what_is_no_file), cmocka_unit_test(standard_streams),
-                                       cmocka_unit_test(sweeps_what_kills_left),  cmocka_unit_test(globs_and_extensions),
-                                       cmocka_unit_test(every_call_fails_in_turn)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_whole_files),      cmocka_unit_test(modes_and_links),
+        cmocka_unit_test(refuses_what_is_no_file), cmocka_unit_test(standard_streams),
+        cmocka_unit_test(sweeps_what_kills_left),  cmocka_unit_test(globs_and_extensions),
+        cmocka_unit_test(every_call_fails_in_turn)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

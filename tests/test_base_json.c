@@ -78,7 +78,11 @@ static void expect_error(const char *text, size_t n, int depth, int64_t line, co
 
 static void refusals_name_the_place(void **state) {
     (void)state;
-    static const struct { const char *text; int64_t line; const char *words; } cases[] = {
+    static const struct {
+        const char *text;
+        int64_t line;
+        const char *words;
+    } cases[] = {
         {"", 1, "line 1"},
         {"{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", 3, "duplicate"},
         {"{\"a\": 1,}", 1, "line 1, column 9"},
@@ -93,8 +97,8 @@ static void refusals_name_the_place(void **state) {
         {"'a'", 1, "line 1"},
         {"\"\\ud800\"", 1, "line 1"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) expect_error(cases[i].text, strlen(cases[i].text), 0, cases[i].line,
-                                                                             cases[i].words);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_error(cases[i].text, strlen(cases[i].text), 0, cases[i].line, cases[i].words);
     char deep[400];
     memset(deep, '[', 200);
     memset(deep + 200, ']', 200);
@@ -103,14 +107,15 @@ static void refusals_name_the_place(void **state) {
     json_doc *d = NULL;
     assert_int_equal(json_parse(&d, deep + 136, 128, 0, NULL), SOUK_OK);
     json_free(d);
-    d = parse("\"[[[[ \\\" ]]\"");   /* brackets in strings do not count */
+    d = parse("\"[[[[ \\\" ]]\""); /* brackets in strings do not count */
     json_free(d);
 }
 
 static void writes_compactly_and_prettily(void **state) {
     (void)state;
     static const char *const expected[] = {
-        "{\"name\":\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\"list\":[1,-2.5,null,-0.0,true,[],{}],\"raw\":{\"x\":1},\"none\":null}",
+        "{\"name\":\"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\"list\":[1,-2.5,null,-0.0,true,[],{}],\"raw\":{\"x\":"
+        "1},\"none\":null}",
         "{\n  \"name\": \"a\\\"b\\\\c\\n\\u0001\xC3\xA9\xEF\xBF\xBD\",\n"
         "  \"list\": [\n    1,\n    -2.5,\n    null,\n    -0.0,\n    true,\n    [],\n    {}\n  ],\n"
         "  \"raw\": {\"x\":1},\n  \"none\": null\n}"};
@@ -170,10 +175,11 @@ static void every_byte_can_be_written(void **state) {
     }
 }
 
-static const char DOCUMENT[] = "{\"config\": {\"num_words\": 1000, \"lower\": true, \"oov_token\": \"<OOV>\","
-                               " \"rate\": 0.5, \"filters\": \"!#$\\t\\n\"},"
-                               " \"index\": {\"the\": 1, \"of\": 2, \"a rather long key that does not fit a short buffer\": 3},"
-                               " \"list\": [1,2,3,4,5,6,7,8,9]}";
+static const char DOCUMENT[] =
+    "{\"config\": {\"num_words\": 1000, \"lower\": true, \"oov_token\": \"<OOV>\","
+    " \"rate\": 0.5, \"filters\": \"!#$\\t\\n\"},"
+    " \"index\": {\"the\": 1, \"of\": 2, \"a rather long key that does not fit a short buffer\": 3},"
+    " \"list\": [1,2,3,4,5,6,7,8,9]}";
 
 static souk_status parse_document(void *context, souk_error *err) {
     (void)context;
@@ -206,8 +212,9 @@ static void faults(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(reads_every_kind),        cmocka_unit_test(objects_keep_the_order_of_the_text),
-                                       cmocka_unit_test(refusals_name_the_place), cmocka_unit_test(writes_compactly_and_prettily),
-                                       cmocka_unit_test(every_byte_can_be_written), cmocka_unit_test(faults)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_every_kind),          cmocka_unit_test(objects_keep_the_order_of_the_text),
+        cmocka_unit_test(refusals_name_the_place),   cmocka_unit_test(writes_compactly_and_prettily),
+        cmocka_unit_test(every_byte_can_be_written), cmocka_unit_test(faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,9 @@
 #include "base/rng.h"
 #include "fault.h"
 
-static size_t make_key(char *key, int i) { return (size_t)snprintf(key, 64, "key-%d%s", i, i % 3 ? "" : "-with-a-much-longer-tail"); }
+static size_t make_key(char *key, int i) {
+    return (size_t)snprintf(key, 64, "key-%d%s", i, i % 3 ? "" : "-with-a-much-longer-tail");
+}
 
 static void keeps_order_and_values(void **state) {
     (void)state;
@@ -88,7 +90,8 @@ static void hash_is_fixed_and_spreads(void **state) {
     int64_t low[256] = {0}, high[256] = {0};
     char key[64];
     for (int i = 0; i < KEYS; i++) {
-        size_t n = (size_t)(i % 2 ? snprintf(key, sizeof key, "%d", i) : snprintf(key, sizeof key, "customer number %09d of the shop", i));
+        size_t n = (size_t)(i % 2 ? snprintf(key, sizeof key, "%d", i)
+                                  : snprintf(key, sizeof key, "customer number %09d of the shop", i));
         hashes[i] = map_hash(key, n);
         low[hashes[i] & 255]++;
         high[hashes[i] >> 56]++;
@@ -100,7 +103,7 @@ static void hash_is_fixed_and_spreads(void **state) {
         chi_low += ((double)low[i] - mean) * ((double)low[i] - mean) / mean;
         chi_high += ((double)high[i] - mean) * ((double)high[i] - mean) / mean;
     }
-    assert_true(chi_low < 360 && chi_high < 360);   /* 255 degrees of freedom: 99.999 % lie below 361 */
+    assert_true(chi_low < 360 && chi_high < 360); /* 255 degrees of freedom: 99.999 % lie below 361 */
     free(hashes);
     assert_true(map_hash("", 0) == 0x91a4ab243f53f1e4 && map_hash("souk", 4) == 0x84066d14f75646a5);
     assert_true(map_hash("customers", 9) == 0xa501a095e31e829f);
@@ -118,7 +121,7 @@ static souk_status build(void *context, souk_error *err) {
         bool is_new = true;
         if (map_put(m, key, n, &is_new) >= 0) continue;
         assert_false(is_new);
-        assert_int_equal(map_count(m), i);   /* as it was, and still sound */
+        assert_int_equal(map_count(m), i); /* as it was, and still sound */
         assert_int_equal(map_find(m, key, n), -1);
         for (int k = 0; k < i; k++) assert_int_equal(map_find(m, key, make_key(key, k)), k);
         status = err_nomem(err, "testing");
@@ -134,7 +137,7 @@ static void faults(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_order_and_values), cmocka_unit_test(any_bytes_are_a_key),
-                                       cmocka_unit_test(collisions_are_told_apart), cmocka_unit_test(hash_is_fixed_and_spreads),
-                                       cmocka_unit_test(faults)};
+                                       cmocka_unit_test(collisions_are_told_apart),
+                                       cmocka_unit_test(hash_is_fixed_and_spreads), cmocka_unit_test(faults)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,7 +115,7 @@ static void arena_hands_out_zeroed_lines(void **state) {
             for (size_t k = 0; k < n; k++) assert_int_equal(pieces[i][k], 0);
             memset(pieces[i], 0xA5, n);
         }
-        for (size_t i = 0; i < 300; i++)   /* nobody wrote into a neighbour */
+        for (size_t i = 0; i < 300; i++) /* nobody wrote into a neighbour */
             for (size_t k = 0; k < i * 37 % 5000; k++) assert_int_equal(pieces[i][k], 0xA5);
         assert_string_equal(arena_printf(&a, "%d", 7), "7");
         assert_string_equal(arena_strndup(&a, "abc", 2), "ab");
@@ -193,9 +193,10 @@ static void counters_survive_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts_blocks_and_bytes), cmocka_unit_test(refuses_impossible_sizes), cmocka_unit_test(refuses_more_than_there_is),
-        cmocka_unit_test(strings_and_growth),
-        cmocka_unit_test(arena_hands_out_zeroed_lines), cmocka_unit_test(arena_keeps_its_head), cmocka_unit_test(arena_poisons_its_gaps),
-        cmocka_unit_test(arena_faults), cmocka_unit_test(counters_survive_threads)};
+        cmocka_unit_test(counts_blocks_and_bytes),      cmocka_unit_test(refuses_impossible_sizes),
+        cmocka_unit_test(refuses_more_than_there_is),   cmocka_unit_test(strings_and_growth),
+        cmocka_unit_test(arena_hands_out_zeroed_lines), cmocka_unit_test(arena_keeps_its_head),
+        cmocka_unit_test(arena_poisons_its_gaps),       cmocka_unit_test(arena_faults),
+        cmocka_unit_test(counters_survive_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,15 @@
 /* kat_vectors of Random123 for philox4x32 with 10 rounds. */
 static void known_answers(void **state) {
     (void)state;
-    static const struct { uint32_t counter[4], key[2], out[4]; } cases[] = {
-        {{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
-        {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
-        {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
+    static const struct {
+        uint32_t counter[4], key[2], out[4];
+    } cases[] = {{{0, 0, 0, 0}, {0, 0}, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+                 {{0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff},
+                  {0xffffffff, 0xffffffff},
+                  {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+                 {{0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
+                  {0xa4093822, 0x299f31d0},
+                  {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}}};
     for (size_t i = 0; i < 3; i++) {
         uint32_t out[4];
         rng_philox_raw(cases[i].key, cases[i].counter, out);
@@ -73,7 +78,7 @@ static void below_is_unbiased(void **state) {
             counts[v]++;
         }
         for (uint64_t v = 0; v < n; v++) chi += (counts[v] - expected) * (counts[v] - expected) / expected;
-        assert_true(chi < 45);   /* 11 degrees of freedom: beyond 45 once in 200,000 */
+        assert_true(chi < 45); /* 11 degrees of freedom: beyond 45 once in 200,000 */
     }
     uint64_t n = ((uint64_t)1 << 63) + 1;
     int upper = 0;
@@ -116,22 +121,24 @@ typedef struct function {
     double (*ours)(double);
     long double (*truth)(long double);
     double low, high;
-    bool geometric;   /* arguments spread over exponents */
+    bool geometric; /* arguments spread over exponents */
 } function;
 
-static const function functions[] = {{"exp", dmath_exp, expl, -708, 709.7, false}, {"exp", dmath_exp, expl, -1, 1, false},
-                                     {"log", dmath_log, logl, 1e-300, 1e300, true}, {"log", dmath_log, logl, 0.5, 2, false},
-                                     {"sin", dmath_sin, sinl, -7, 7, false},        {"cos", dmath_cos, cosl, -7, 7, false},
-                                     {"sin", dmath_sin, sinl, 1e-20, 1e6, true},    {"cos", dmath_cos, cosl, 1e-20, 1e6, true}};
+static const function functions[] = {
+    {"exp", dmath_exp, expl, -708, 709.7, false},  {"exp", dmath_exp, expl, -1, 1, false},
+    {"log", dmath_log, logl, 1e-300, 1e300, true}, {"log", dmath_log, logl, 0.5, 2, false},
+    {"sin", dmath_sin, sinl, -7, 7, false},        {"cos", dmath_cos, cosl, -7, 7, false},
+    {"sin", dmath_sin, sinl, 1e-20, 1e6, true},    {"cos", dmath_cos, cosl, 1e-20, 1e6, true}};
 
 static double argument(const function *f, rng_key key, uint64_t i) {
     double u = rng_uniform(key, i);
-    return f->geometric ? dmath_exp(dmath_log(f->low) + u * (dmath_log(f->high) - dmath_log(f->low))) : f->low + u * (f->high - f->low);
+    return f->geometric ? dmath_exp(dmath_log(f->low) + u * (dmath_log(f->high) - dmath_log(f->low)))
+                        : f->low + u * (f->high - f->low);
 }
 
 static void dmath_is_within_two_ulp(void **state) {
     (void)state;
-    if (LDBL_MANT_DIG < 64) skip();   /* the measure is libm in long double */
+    if (LDBL_MANT_DIG < 64) skip(); /* the measure is libm in long double */
     for (size_t k = 0; k < sizeof functions / sizeof functions[0]; k++) {
         const function *f = &functions[k];
         rng_key key = {.seed = 4, .stream = RNG_USER, .step = (uint32_t)k};
@@ -150,9 +157,11 @@ static void dmath_is_within_two_ulp(void **state) {
 
 static void dmath_edges(void **state) {
     (void)state;
-    assert_true(dmath_exp(0) == 1 && dmath_exp(1e9) == (double)INFINITY && dmath_exp(-1e9) == 0 && isnan(dmath_exp((double)NAN)));
+    assert_true(dmath_exp(0) == 1 && dmath_exp(1e9) == (double)INFINITY && dmath_exp(-1e9) == 0 &&
+                isnan(dmath_exp((double)NAN)));
     assert_true(dmath_exp(-745) > 0 && dmath_exp(-745) < 1e-322 && dmath_exp(709.78) < (double)INFINITY);
-    assert_true(dmath_log(1) == 0 && dmath_log(0) == -(double)INFINITY && isnan(dmath_log(-1)) && isnan(dmath_log((double)NAN)));
+    assert_true(dmath_log(1) == 0 && dmath_log(0) == -(double)INFINITY && isnan(dmath_log(-1)) &&
+                isnan(dmath_log((double)NAN)));
     assert_true(fabs(dmath_log(5e-324) + 744.4400719213812) < 1e-12 && dmath_log((double)INFINITY) == (double)INFINITY);
     assert_true(dmath_sin(0) == 0 && signbit(dmath_sin(-0.0)) && dmath_cos(0) == 1);
     assert_true(isnan(dmath_sin(1e10)) && isnan(dmath_cos((double)INFINITY)) && isnan(dmath_sin((double)NAN)));
@@ -171,13 +180,14 @@ static void bits_never_change(void **state) {
             for (int b = 0; b < 16; b++) hash = (hash ^ bytes[b]) * 0x100000001b3u;
         }
     }
-    if (hash != 0xc54ab00382162758) fail_msg("dmath or rng_normal gave other bits: hash %016llx", (unsigned long long)hash);
+    if (hash != 0xc54ab00382162758)
+        fail_msg("dmath or rng_normal gave other bits: hash %016llx", (unsigned long long)hash);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),     cmocka_unit_test(layout_of_key_and_counter),
-                                       cmocka_unit_test(distributions),     cmocka_unit_test(below_is_unbiased),
-                                       cmocka_unit_test(permutations),      cmocka_unit_test(dmath_is_within_two_ulp),
-                                       cmocka_unit_test(dmath_edges),       cmocka_unit_test(bits_never_change)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers), cmocka_unit_test(layout_of_key_and_counter),
+                                       cmocka_unit_test(distributions), cmocka_unit_test(below_is_unbiased),
+                                       cmocka_unit_test(permutations),  cmocka_unit_test(dmath_is_within_two_ulp),
+                                       cmocka_unit_test(dmath_edges),   cmocka_unit_test(bits_never_change)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,7 @@ enum { MOST = 2000 };
 
 typedef struct job {
     int threads;
-    int hits[MOST];          /* plain: each task has its own, and pool_run is the only synchronisation */
+    int hits[MOST]; /* plain: each task has its own, and pool_run is the only synchronisation */
     atomic_int bad_worker;
 } job;
 
@@ -152,7 +152,8 @@ static void workers_that_parked_come_back(void **state) {
     static job j = {.threads = 2};
     for (int round = 0; round < 30; round++) {
         pool_run(p, 40, hit, &j);
-        for (volatile int spin = 0; spin < 200000; spin++) {}   /* long enough that the worker parks on most machines */
+        for (volatile int spin = 0; spin < 200000; spin++) {
+        } /* long enough that the worker parks on most machines */
     }
     for (int i = 0; i < 40; i++) assert_int_equal(j.hits[i], 30);
     pool_free(p);
@@ -207,22 +208,30 @@ static void quotas_of_cgroups(void **state) {
     (void)state;
     static const char *const root = SOUK_SOURCE_DIR "/tests/ref/cgroup";
     char mount[512], file[600];
-    static const struct { const char *name; int quota; } cases[] = {{"v2", 2}, {"v2_parent", 1}, {"v2_none", 0},
-                                                                    {"v1", 3}, {"v1_root", 4},   {"nothing", 0}};
+    static const struct {
+        const char *name;
+        int quota;
+    } cases[] = {{"v2", 2}, {"v2_parent", 1}, {"v2_none", 0}, {"v1", 3}, {"v1_root", 4}, {"nothing", 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         snprintf(mount, sizeof mount, "%s/%s", root, cases[i].name);
         snprintf(file, sizeof file, "%s/proc_self_cgroup", mount);
-        if (cpus_quota(file, mount) != cases[i].quota) fail_msg("%s: %d, not %d", cases[i].name, cpus_quota(file, mount), cases[i].quota);
+        if (cpus_quota(file, mount) != cases[i].quota)
+            fail_msg("%s: %d, not %d", cases[i].name, cpus_quota(file, mount), cases[i].quota);
     }
     assert_true(cpus_allowed("/nowhere", "/nowhere") >= 1);
     assert_true(thread_cpus() >= 1);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_task_runs_once),     cmocka_unit_test(no_pool_runs_here),
-                                       cmocka_unit_test(two_callers_share_a_pool), cmocka_unit_test(nested_pools_and_no_allocation),
-                                       cmocka_unit_test(late_threads_take_nothing), cmocka_unit_test(a_mutex_of_zeros_is_ready),
-                                       cmocka_unit_test(workers_that_parked_come_back), cmocka_unit_test(once_is_once),
-                                       cmocka_unit_test(mutexes_exclude),          cmocka_unit_test(quotas_of_cgroups)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_task_runs_once),
+                                       cmocka_unit_test(no_pool_runs_here),
+                                       cmocka_unit_test(two_callers_share_a_pool),
+                                       cmocka_unit_test(nested_pools_and_no_allocation),
+                                       cmocka_unit_test(late_threads_take_nothing),
+                                       cmocka_unit_test(a_mutex_of_zeros_is_ready),
+                                       cmocka_unit_test(workers_that_parked_come_back),
+                                       cmocka_unit_test(once_is_once),
+                                       cmocka_unit_test(mutexes_exclude),
+                                       cmocka_unit_test(quotas_of_cgroups)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,11 +32,12 @@ static void every_code_point_round_trips(void **state) {
 
 static void ill_formed_bytes_are_found(void **state) {
     (void)state;
-    static const char *const bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
-                                      "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
-                                      "\xFF", "\xC3", "\xE4\xB8", "\xF0\x9F\x98", "\xC3\x28", "\xE4\x28\xAD"};
+    static const char *const bad[] = {
+        "\x80",         "\xC0\x80",         "\xC1\xBF",         "\xE0\x9F\xBF",     "\xED\xA0\x80",
+        "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF",
+        "\xC3",         "\xE4\xB8",         "\xF0\x9F\x98",     "\xC3\x28",         "\xE4\x28\xAD"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        for (size_t shift = 0; shift < 40; shift++) {   /* at every offset from the 16-byte steps */
+        for (size_t shift = 0; shift < 40; shift++) { /* at every offset from the 16-byte steps */
             char text[100];
             memset(text, 'a', sizeof text);
             memcpy(text + shift, bad[i], strlen(bad[i]));
@@ -53,8 +54,8 @@ static void ill_formed_bytes_are_found(void **state) {
 /* ---- lower case, as ref/utf8_lower.txt says ---- */
 
 typedef struct expectation {
-    uint32_t lower[POINTS];          /* 0: several characters */
-    unsigned char context[POINTS];   /* 1 cased, 2 skipped, 3 not in Python's Unicode */
+    uint32_t lower[POINTS];        /* 0: several characters */
+    unsigned char context[POINTS]; /* 1 cased, 2 skipped, 3 not in Python's Unicode */
 } expectation;
 
 static expectation *expected;
@@ -84,7 +85,7 @@ static int take_line(const char *line) {
     if (sscanf(line, "lower %X %X %d %u", &first, &last, &delta, &stride) == 4) {
         for (unsigned c = first; c <= last; c += stride) expected->lower[c] = (uint32_t)((int)c + delta);
     } else if (sscanf(line, "full %X", &first) == 1) {
-        assert_string_equal(line, "full 130 69 307");   /* the only one, and the code has it by hand */
+        assert_string_equal(line, "full 130 69 307"); /* the only one, and the code has it by hand */
         assert_string_equal(lower_of("\xC4\xB0", 2), "i\xCC\x87");
         expected->lower[first] = 0;
     } else if (sscanf(line, "cased %X %X", &first, &last) == 2) {
@@ -155,8 +156,11 @@ static void lower_of_ascii_and_garbage(void **state) {
         assert_int_equal(out.len, 128 - start);
         assert_memory_equal(out.data, low + start, 128 - start);
     }
-    lower_of("A\xFF" "B\xC3", 4);
-    assert_string_equal(out.data, "a\xEF\xBF\xBD" "b\xEF\xBF\xBD");
+    lower_of("A\xFF"
+             "B\xC3",
+             4);
+    assert_string_equal(out.data, "a\xEF\xBF\xBD"
+                                  "b\xEF\xBF\xBD");
     buf_clear(&out);
     buf_init(&out, 4);
     utf8_lower(&out, "ABCDEFGH", 8);
@@ -170,10 +174,11 @@ static void widths_and_classes(void **state) {
     assert_int_equal(utf8_width("abc", 3), 3);
     assert_int_equal(utf8_width("\xE4\xB8\xAD\xE6\x96\x87", 6), 4);
     assert_int_equal(utf8_width("e\xCC\x81", 3), 1);
-    static const uint32_t spaces[] = {9, 10, 11, 12, 13, 32, 0x85, 0xA0, 0x1680, 0x2000, 0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
+    static const uint32_t spaces[] = {9,      10,     11,     12,     13,     32,     0x85,   0xA0,
+                                      0x1680, 0x2000, 0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000};
     int count = 0;
     for (uint32_t c = 0; c < POINTS; c++) count += utf8_is_space(c);
-    assert_int_equal(count, 25);   /* PropList.txt: White_Space, total code points 25 */
+    assert_int_equal(count, 25); /* PropList.txt: White_Space, total code points 25 */
     for (size_t i = 0; i < sizeof spaces / sizeof spaces[0]; i++) assert_true(utf8_is_space(spaces[i]));
     assert_true(utf8_is_cjk(0x4E2D) && utf8_is_cjk(0x20000) && utf8_is_cjk(0xF900));
     assert_false(utf8_is_cjk('a') || utf8_is_cjk(0x3042) || utf8_is_cjk(0xAC00));
@@ -181,9 +186,10 @@ static void widths_and_classes(void **state) {
 
 int main(void) {
     buf_init(&out, 0);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_code_point_round_trips), cmocka_unit_test(ill_formed_bytes_are_found),
-                                       cmocka_unit_test(lower_equals_python), cmocka_unit_test(lower_of_ascii_and_garbage),
-                                       cmocka_unit_test(widths_and_classes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_code_point_round_trips), cmocka_unit_test(ill_formed_bytes_are_found),
+        cmocka_unit_test(lower_equals_python), cmocka_unit_test(lower_of_ascii_and_garbage),
+        cmocka_unit_test(widths_and_classes)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     buf_clear(&out);
     return failed;

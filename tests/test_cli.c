@@ -389,7 +389,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_train_evaluate_predict),
         cmocka_unit_test(test_no_config),
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_excel),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_excel),
         cmocka_unit_test(test_inspect_doctor_help),
         cmocka_unit_test(test_wide_table),
         cmocka_unit_test(test_bad_input),

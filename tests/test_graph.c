@@ -12,15 +12,13 @@
 
 static graph g;
 
-static int setup(void **state)
-{
+static int setup(void **state) {
     (void)state;
     graph_init(&g, 32, true);
     return 0;
 }
 
-static int teardown(void **state)
-{
+static int teardown(void **state) {
     (void)state;
     graph_clear(&g);
     return 0;
@@ -29,16 +27,14 @@ static int teardown(void **state)
 static node_id real_input(int rank, const int64_t *dims) { return graph_input(&g, g.n_inputs, DT_REAL, rank, dims); }
 static node_id param(int rank, const int64_t *dims) { return graph_param(&g, g.n_params, rank, dims, true, "w"); }
 
-static void expect_shape(node_id id, const char *want)
-{
+static void expect_shape(node_id id, const char *want) {
     char text[96];
     assert_int_not_equal(id, 0);
     assert_string_equal(shape_text(&graph_node(&g, id)->shape, text), want);
 }
 
 /* The graph's message must be exactly this, and stick. */
-static void expect_mistake(const char *want)
-{
+static void expect_mistake(const char *want) {
     souk_error err = {0};
     assert_int_equal(graph_status(&g, &err), SOUK_USAGE);
     assert_string_equal(err.message, want);
@@ -49,8 +45,7 @@ static void expect_mistake(const char *want)
     assert_string_equal(err.message, want);
 }
 
-static void test_shapes(void **state)
-{
+static void test_shapes(void **state) {
     (void)state;
     node_id x = real_input(2, (int64_t[]){100, 16});
     node_id ids = graph_input(&g, 1, DT_I32, 1, (int64_t[]){100});
@@ -75,8 +70,7 @@ static void test_shapes(void **state)
     assert_int_equal(g.n_inputs, 3);
 }
 
-static void test_mistake_names_layer_and_shapes(void **state)
-{
+static void test_mistake_names_layer_and_shapes(void **state) {
     (void)state;
     node_id x = real_input(1, (int64_t[]){100});
     graph_scope(&g, "dense_1");
@@ -84,45 +78,39 @@ static void test_mistake_names_layer_and_shapes(void **state)
     expect_mistake("layer dense_1: linear: x is [32,100], w is [90,16]: the last axis of x must be w's first");
 }
 
-static void test_mistakes(void **state)
-{
+static void test_mistakes(void **state) {
     (void)state;
     node_id x = real_input(1, (int64_t[]){100});
     op_add(&g, x, real_input(1, (int64_t[]){10}));
     expect_mistake("add: a is [32,100], b is [32,10]: both need the same shape");
 }
 
-static void test_ids_are_not_numbers(void **state)
-{
+static void test_ids_are_not_numbers(void **state) {
     (void)state;
     op_scale(&g, graph_input(&g, 0, DT_I32, 1, (int64_t[]){5}), 2);
     expect_mistake("scale: the input holds integers where numbers are needed (an embedding turns ids into numbers)");
 }
 
-static void test_reshape_counts(void **state)
-{
+static void test_reshape_counts(void **state) {
     (void)state;
     op_reshape(&g, real_input(1, (int64_t[]){10}), 2, (int64_t[]){3, 4});
     expect_mistake("reshape: x is [32,10] and cannot become [32,3,4]: the rows have 10 and 12 numbers");
 }
 
-static void test_kernel_reaches_too_far(void **state)
-{
+static void test_kernel_reaches_too_far(void **state) {
     (void)state;
     conv1d_attr conv = {.dilation = 4};
     op_conv1d(&g, &conv, real_input(2, (int64_t[]){8, 2}), param(3, (int64_t[]){3, 2, 4}), 0);
     expect_mistake("conv1d: x is [32,8,2], w is [3,2,4]: the kernel reaches over 9 steps and x has fewer");
 }
 
-static void test_loss_is_one_number(void **state)
-{
+static void test_loss_is_one_number(void **state) {
     (void)state;
     graph_loss(&g, real_input(1, (int64_t[]){10}));
     expect_mistake("graph: the loss must be one number, not [32,10]: take the mean first");
 }
 
-static void test_huge_shapes(void **state)
-{
+static void test_huge_shapes(void **state) {
     (void)state;
     int64_t big = INT64_MAX / 4;
     assert_int_equal(real_input(2, (int64_t[]){big, big}), 0);
@@ -130,12 +118,12 @@ static void test_huge_shapes(void **state)
     graph_clear(&g); /* no single tensor may be so large that the sum over a plan's tensors could overflow */
     graph_init(&g, 32, false);
     assert_int_equal(real_input(2, (int64_t[]){1 << 20, 1 << 13}), 0);
-    expect_mistake("graph: shape [32,1048576,8192] has more than 6 dimensions, or more than 2^37 elements: use a smaller "
-                   "batch, maxlen or layer");
+    expect_mistake(
+        "graph: shape [32,1048576,8192] has more than 6 dimensions, or more than 2^37 elements: use a smaller "
+        "batch, maxlen or layer");
 }
 
-static void test_copy(void **state)
-{
+static void test_copy(void **state) {
     (void)state;
     graph copy;
     graph_scope(&g, "scaled");
@@ -151,15 +139,13 @@ static void test_copy(void **state)
 }
 
 static int64_t countdown;
-static bool fail_at(void *context)
-{
+static bool fail_at(void *context) {
     (void)context;
     return --countdown < 0;
 }
 
 /* Every allocation of recording fails in turn: an error, no crash, nothing left. */
-static void test_no_memory(void **state)
-{
+static void test_no_memory(void **state) {
     (void)state;
     bool done = false;
     for (int64_t n = 0; !done && n < 1000; n++) {
@@ -181,11 +167,17 @@ static void test_no_memory(void **state)
     assert_true(done);
 }
 
-int main(void)
-{
+int main(void) {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-    const struct CMUnitTest tests[] = {T(test_shapes), T(test_mistake_names_layer_and_shapes), T(test_mistakes), T(test_ids_are_not_numbers),
-                                       T(test_reshape_counts), T(test_kernel_reaches_too_far), T(test_loss_is_one_number),
-                                       T(test_huge_shapes), T(test_copy), T(test_no_memory)};
+    const struct CMUnitTest tests[] = {T(test_shapes),
+                                       T(test_mistake_names_layer_and_shapes),
+                                       T(test_mistakes),
+                                       T(test_ids_are_not_numbers),
+                                       T(test_reshape_counts),
+                                       T(test_kernel_reaches_too_far),
+                                       T(test_loss_is_one_number),
+                                       T(test_huge_shapes),
+                                       T(test_copy),
+                                       T(test_no_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

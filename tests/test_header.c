@@ -35,7 +35,8 @@ static void test_settings(void **state) {
         commands += s->kind == SOUK_SETTING_COMMAND;
         keys += s->kind == SOUK_SETTING_KEY;
         for (size_t j = 0; j < i; j++)
-            assert_false(s->kind != SOUK_SETTING_KEY && souk_setting_at(j)->kind == s->kind && !strcmp(souk_setting_at(j)->name, s->name) &&
+            assert_false(s->kind != SOUK_SETTING_KEY && souk_setting_at(j)->kind == s->kind &&
+                         !strcmp(souk_setting_at(j)->name, s->name) &&
                          !strcmp(souk_setting_at(j)->commands, s->commands));
     }
     assert_null(souk_setting_at(n));

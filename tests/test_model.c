@@ -297,9 +297,9 @@ static int init(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_batches),
-                                       cmocka_unit_test(test_outputs),       cmocka_unit_test(test_names),
-                                       cmocka_unit_test(test_damage), cmocka_unit_test(test_long_rows),        cmocka_unit_test(test_ids),
-                                       cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_out_of_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_batches),       cmocka_unit_test(test_outputs),
+        cmocka_unit_test(test_names),      cmocka_unit_test(test_damage),        cmocka_unit_test(test_long_rows),
+        cmocka_unit_test(test_ids),        cmocka_unit_test(test_no_allocation), cmocka_unit_test(test_out_of_memory)};
     return cmocka_run_group_tests(tests, init, NULL);
 }

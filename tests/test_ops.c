@@ -1,8 +1,8 @@
 /* test_ops - walks the op table and every case of every op.
  *
  * For each case the op is recorded between ops that make its inputs and a squared-error loss, and run
- *   - on every instruction set, 1 and 7 threads, shards of 1, 3 and 8 rows, with the memory planner and depth-first order on
- *     and off, dense and row-list gradients: outputs, loss and all gradients must be the same bits as plain C;
+ *   - on every instruction set, 1 and 7 threads, shards of 1, 3 and 8 rows, with the memory planner and depth-first
+ * order on and off, dense and row-list gradients: outputs, loss and all gradients must be the same bits as plain C;
  *   - with and without rewrites: equal within rounding;
  *   - in the double build: gradients against central differences.
  * An op without cases, or with neither a backward nor a stated reason, fails. */
@@ -26,7 +26,7 @@ enum { BATCH = 19, MAX_SLOTS = 48, SAMPLES = 40 };
 typedef struct slot {
     int64_t count;
     bool trainable, integers;
-    void *data, *work;          /* work: what the run sees; moving statistics change there */
+    void *data, *work; /* work: what the run sees; moving statistics change there */
 } slot;
 
 struct op_tester {
@@ -37,8 +37,7 @@ struct op_tester {
 static int64_t checks, passed;
 static pool *threads_7;
 
-static void check(bool good, const char *op, const char *name, const char *what)
-{
+static void check(bool good, const char *op, const char *name, const char *what) {
     checks++;
     passed += good;
     if (!good) fprintf(stderr, "FAILED: %s, case \"%s\": %s\n", op, name, what);
@@ -46,8 +45,7 @@ static void check(bool good, const char *op, const char *name, const char *what)
 
 /* ---- inputs of a case: the same numbers whenever the same case is recorded ---- */
 
-static slot *slot_at(slot *slots, int number, int64_t count, size_t size)
-{
+static slot *slot_at(slot *slots, int number, int64_t count, size_t size) {
     slot *s = &slots[number];
     assert_true(number < MAX_SLOTS);
     if (s->data && s->count == count) return s;
@@ -59,59 +57,55 @@ static slot *slot_at(slot *slots, int number, int64_t count, size_t size)
     return s;
 }
 
-static int64_t product(int rank, const int64_t *d)
-{
+static int64_t product(int rank, const int64_t *d) {
     int64_t n = 1;
     for (int i = 0; i < rank; i++) n *= d[i];
     return n;
 }
 
-static node_id make_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high, bool trainable)
-{
+static node_id make_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high,
+                          bool trainable) {
     slot *s = slot_at(t->params, t->n_params, product(rank, dims), sizeof(real));
     rng_key key = {77, (uint32_t)t->n_params, 0};
     s->trainable = trainable;
-    for (int64_t i = 0; i < s->count; i++) ((real *)s->data)[i] = (real)(low + (high - low) * rng_uniform(key, (uint64_t)i));
+    for (int64_t i = 0; i < s->count; i++)
+        ((real *)s->data)[i] = (real)(low + (high - low) * rng_uniform(key, (uint64_t)i));
     char name[32];
     snprintf(name, sizeof name, "p%d", t->n_params);
     return graph_param(g, t->n_params++, rank, dims, trainable, name);
 }
 
-node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high)
-{
+node_id op_test_param(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high) {
     return make_param(g, t, rank, dims, low, high, true);
 }
 
-node_id op_test_constant(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high)
-{
+node_id op_test_constant(graph *g, op_tester *t, int rank, const int64_t *dims, double low, double high) {
     return make_param(g, t, rank, dims, low, high, false);
 }
 
-node_id op_test_input(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high)
-{
+node_id op_test_input(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high) {
     return op_scale(g, make_param(g, t, rank, dims_with_batch, low, high, true), 1);
 }
 
-node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high)
-{
+node_id op_test_ids(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, int32_t low, int32_t high) {
     slot *s = slot_at(t->inputs, t->n_inputs, product(rank, dims_with_batch), sizeof(int32_t));
     rng_key key = {78, (uint32_t)t->n_inputs, 0};
     s->integers = true;
-    for (int64_t i = 0; i < s->count; i++) ((int32_t *)s->data)[i] = low + (int32_t)rng_below(key, (uint64_t)i, (uint64_t)(high - low));
+    for (int64_t i = 0; i < s->count; i++)
+        ((int32_t *)s->data)[i] = low + (int32_t)rng_below(key, (uint64_t)i, (uint64_t)(high - low));
     return graph_input(g, t->n_inputs++, DT_I32, rank - 1, dims_with_batch + 1);
 }
 
-node_id op_test_target(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high)
-{
+node_id op_test_target(graph *g, op_tester *t, int rank, const int64_t *dims_with_batch, double low, double high) {
     slot *s = slot_at(t->inputs, t->n_inputs, product(rank, dims_with_batch), sizeof(real));
     rng_key key = {79, (uint32_t)t->n_inputs, 0};
     s->integers = false;
-    for (int64_t i = 0; i < s->count; i++) ((real *)s->data)[i] = (real)(low + (high - low) * rng_uniform(key, (uint64_t)i));
+    for (int64_t i = 0; i < s->count; i++)
+        ((real *)s->data)[i] = (real)(low + (high - low) * rng_uniform(key, (uint64_t)i));
     return graph_input(g, t->n_inputs++, DT_REAL, rank - 1, dims_with_batch + 1);
 }
 
-static void tester_clear(op_tester *t)
-{
+static void tester_clear(op_tester *t) {
     for (int i = 0; i < MAX_SLOTS; i++) {
         free(t->params[i].data);
         free(t->params[i].work);
@@ -131,21 +125,19 @@ typedef struct config {
 typedef struct result {
     size_t out_bytes, grad_count;
     unsigned char *out;
-    real *grads;                /* of all parameters, dense, one after the other */
+    real *grads; /* of all parameters, dense, one after the other */
     double loss;
     bool is_int;
 } result;
 
-static void result_clear(result *r)
-{
+static void result_clear(result *r) {
     free(r->out);
     free(r->grads);
     memset(r, 0, sizeof *r);
 }
 
 /* Records the case; the node under test is output 0, and feeds a weighted squared error unless it is a loss itself. */
-static void record(graph *g, op_tester *t, const op_case *c, bool training)
-{
+static void record(graph *g, op_tester *t, const op_case *c, bool training) {
     graph_init(g, BATCH, training);
     t->n_params = t->n_inputs = 0;
     graph_scope(g, c->name);
@@ -167,8 +159,7 @@ static void record(graph *g, op_tester *t, const op_case *c, bool training)
     assert_int_equal(graph_status(g, &err), SOUK_OK);
 }
 
-static void run_plan(const plan *p, plan_session *s, op_tester *t, pool *workers)
-{
+static void run_plan(const plan *p, plan_session *s, op_tester *t, pool *workers) {
     const void *inputs[MAX_SLOTS];
     real *params[MAX_SLOTS];
     uint64_t samples[BATCH];
@@ -182,8 +173,7 @@ static void run_plan(const plan *p, plan_session *s, op_tester *t, pool *workers
     plan_run(p, s, &io, workers);
 }
 
-static void collect_grad(const param_grad *g, const slot *s, real *to)
-{
+static void collect_grad(const param_grad *g, const slot *s, real *to) {
     if (!g) return;
     if (!g->is_rows) {
         memcpy(to, g->dense, (size_t)s->count * sizeof *to);
@@ -191,12 +181,12 @@ static void collect_grad(const param_grad *g, const slot *s, real *to)
     }
     for (int64_t i = 0; i < g->rows.n; i++) {
         assert_true(i == 0 || g->rows.ids[i] > g->rows.ids[i - 1]);
-        memcpy(to + g->rows.ids[i] * g->rows.width, g->rows.rows + i * g->rows.width, (size_t)g->rows.width * sizeof *to);
+        memcpy(to + g->rows.ids[i] * g->rows.width, g->rows.rows + i * g->rows.width,
+               (size_t)g->rows.width * sizeof *to);
     }
 }
 
-static result collect(const plan *p, const plan_session *s, const op_tester *t, const graph *g)
-{
+static result collect(const plan *p, const plan_session *s, const op_tester *t, const graph *g) {
     result r = {0};
     const node *n = graph_node(g, g->outputs[0]);
     r.is_int = n->type == DT_I32;
@@ -215,8 +205,7 @@ static result collect(const plan *p, const plan_session *s, const op_tester *t, 
     return r;
 }
 
-static result run_case(op_tester *t, const op_case *c, const config *k)
-{
+static result run_case(op_tester *t, const op_case *c, const config *k) {
     graph g;
     plan *p;
     plan_session *s;
@@ -228,7 +217,7 @@ static result run_case(op_tester *t, const op_case *c, const config *k)
     run_plan(p, s, t, k->seven ? threads_7 : NULL);
     result r = collect(p, s, t, &g);
     int64_t calls = mem_calls();
-    run_plan(p, s, t, k->seven ? threads_7 : NULL);      /* a second run over used memory, without an allocation */
+    run_plan(p, s, t, k->seven ? threads_7 : NULL); /* a second run over used memory, without an allocation */
     assert_int_equal(mem_calls(), calls);
     result again = collect(p, s, t, &g);
     check(memcmp(r.out, again.out, r.out_bytes) == 0 && memcmp(r.grads, again.grads, r.grad_count * sizeof(real)) == 0,
@@ -240,14 +229,13 @@ static result run_case(op_tester *t, const op_case *c, const config *k)
     return r;
 }
 
-static bool same_bits(const result *a, const result *b)
-{
-    return a->out_bytes == b->out_bytes && memcmp(a->out, b->out, a->out_bytes) == 0 && a->grad_count == b->grad_count &&
-           memcmp(a->grads, b->grads, a->grad_count * sizeof(real)) == 0 && memcmp(&a->loss, &b->loss, sizeof a->loss) == 0;
+static bool same_bits(const result *a, const result *b) {
+    return a->out_bytes == b->out_bytes && memcmp(a->out, b->out, a->out_bytes) == 0 &&
+           a->grad_count == b->grad_count && memcmp(a->grads, b->grads, a->grad_count * sizeof(real)) == 0 &&
+           memcmp(&a->loss, &b->loss, sizeof a->loss) == 0;
 }
 
-static double most_difference(const real *a, const real *b, size_t n)
-{
+static double most_difference(const real *a, const real *b, size_t n) {
     double most = 0, scale = 1e-3;
     for (size_t i = 0; i < n; i++) {
         double d = fabs((double)a[i] - (double)b[i]);
@@ -257,16 +245,14 @@ static double most_difference(const real *a, const real *b, size_t n)
     return most / scale;
 }
 
-static bool nearly(const result *a, const result *b, double tolerance)
-{
+static bool nearly(const result *a, const result *b, double tolerance) {
     size_t n = a->out_bytes / sizeof(real);
     bool out = a->is_int ? memcmp(a->out, b->out, a->out_bytes) == 0
                          : most_difference((const real *)(void *)a->out, (const real *)(void *)b->out, n) <= tolerance;
     return out && most_difference(a->grads, b->grads, a->grad_count) <= tolerance;
 }
 
-static bool all_finite(const result *r)
-{
+static bool all_finite(const result *r) {
     bool fine = true;
     for (size_t i = 0; i < r->grad_count; i++) fine = fine && isfinite((double)r->grads[i]);
     for (size_t i = 0; !r->is_int && i < r->out_bytes / sizeof(real); i++)
@@ -274,16 +260,14 @@ static bool all_finite(const result *r)
     return fine;
 }
 
-static void same_as(const result *base, op_tester *t, const op_def *op, const op_case *c, config k, const char *what)
-{
+static void same_as(const result *base, op_tester *t, const op_def *op, const op_case *c, config k, const char *what) {
     result r = run_case(t, c, &k);
     check(same_bits(base, &r), op->name, c->name, what);
     result_clear(&r);
 }
 
 /* Every way of running that must not change a bit. */
-static void walk_configs(op_tester *t, const op_def *op, const op_case *c, bool inference)
-{
+static void walk_configs(op_tester *t, const op_def *op, const op_case *c, bool inference) {
     config base_config = {.isa = KERN_C, .inference = inference, .options = {.no_reuse = true, .no_depth_first = true}};
     result base = run_case(t, c, &base_config);
     check(all_finite(&base), op->name, c->name, "a result is not finite");
@@ -305,7 +289,8 @@ static void walk_configs(op_tester *t, const op_def *op, const op_case *c, bool 
     }
     config unfused = {.isa = KERN_C, .inference = inference, .options = {.no_fuse = true}};
     result r = run_case(t, c, &unfused);
-    check(nearly(&base, &r, sizeof(real) == 8 ? 1e-12 : 2e-5), op->name, c->name, "without rewrites the result differs");
+    check(nearly(&base, &r, sizeof(real) == 8 ? 1e-12 : 2e-5), op->name, c->name,
+          "without rewrites the result differs");
     result_clear(&r);
     result_clear(&base);
 }
@@ -313,15 +298,13 @@ static void walk_configs(op_tester *t, const op_def *op, const op_case *c, bool 
 /* ---- central differences ---- */
 
 #ifdef SOUK_DOUBLE
-static double loss_at(const plan *p, plan_session *s, op_tester *t)
-{
+static double loss_at(const plan *p, plan_session *s, op_tester *t) {
     run_plan(p, s, t, NULL);
     return plan_loss(p, s);
 }
 
 /* Up to SAMPLES elements of each trained parameter. */
-static void check_gradients(op_tester *t, const op_def *op, const op_case *c)
-{
+static void check_gradients(op_tester *t, const op_def *op, const op_case *c) {
     graph g;
     plan *p;
     plan_session *s;
@@ -344,7 +327,8 @@ static void check_gradients(op_tester *t, const op_def *op, const op_case *c)
             x[e] = kept - h;
             double down = loss_at(p, s, t);
             x[e] = kept;
-            double numeric = (up - down) / (2 * h), error = fabs(numeric - r.grads[at + (size_t)e]) / (1 + fabs(numeric));
+            double numeric = (up - down) / (2 * h),
+                   error = fabs(numeric - r.grads[at + (size_t)e]) / (1 + fabs(numeric));
             if (!(error <= worst)) worst = error;
         }
         char what[96];
@@ -360,14 +344,14 @@ static void check_gradients(op_tester *t, const op_def *op, const op_case *c)
 }
 #endif
 
-static void test_table(void **state)
-{
+static void test_table(void **state) {
     (void)state;
     int ops = 0, cases = 0;
     for (const op_def *const *op = op_table; *op; op++, ops++) {
         bool alias = (*op)->flags & OP_ALIAS;
         check((*op)->cases && (*op)->cases[0].name, (*op)->name, "-", "has no cases");
-        check(alias || (*op)->backward[0].run || (*op)->no_grad, (*op)->name, "-", "has neither a backward nor a reason why not");
+        check(alias || (*op)->backward[0].run || (*op)->no_grad, (*op)->name, "-",
+              "has neither a backward nor a reason why not");
         for (const op_case *c = (*op)->cases; c && c->name; c++, cases++) {
             op_tester t = {0};
             walk_configs(&t, *op, c, false);
@@ -383,23 +367,20 @@ static void test_table(void **state)
     assert_int_equal(passed, checks);
 }
 
-static int make_pool(void **state)
-{
+static int make_pool(void **state) {
     (void)state;
     kern_init();
     threads_7 = pool_new(7);
     return threads_7 ? 0 : -1;
 }
 
-static int free_pool(void **state)
-{
+static int free_pool(void **state) {
     (void)state;
     pool_free(threads_7);
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_table)};
     return cmocka_run_group_tests(tests, make_pool, free_pool);
 }

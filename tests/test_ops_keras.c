@@ -1,5 +1,5 @@
-/* test_ops_keras - ops against Keras in float64 (tests/ref/ops.txt, made by tests/ref/make_ops.py), in the double build: outputs
- * and the gradients of L = sum(y * c) / B, to 1e-10. */
+/* test_ops_keras - ops against Keras in float64 (tests/ref/ops.txt, made by tests/ref/make_ops.py), in the double
+ * build: outputs and the gradients of L = sum(y * c) / B, to 1e-10. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -22,7 +22,7 @@ typedef struct array {
     int rank;
     int64_t d[4], count;
     double *v;
-    int32_t *ints;            /* the same values, for masks and class numbers */
+    int32_t *ints; /* the same values, for masks and class numbers */
 } array;
 
 typedef struct reference {
@@ -33,8 +33,7 @@ typedef struct reference {
 
 static int64_t cases_run, values_compared;
 
-static array *find(reference *r, const char *key)
-{
+static array *find(reference *r, const char *key) {
     for (int i = 0; i < r->n; i++)
         if (strcmp(r->a[i].key, key) == 0) return &r->a[i];
     return NULL;
@@ -50,8 +49,7 @@ typedef struct bench {
     const void *inputs[4];
 } bench;
 
-static node_id weight(bench *b, const char *key, bool trainable)
-{
+static node_id weight(bench *b, const char *key, bool trainable) {
     array *a = find(b->r, key);
     assert_non_null(a);
     int32_t slot = b->g.n_params;
@@ -60,8 +58,7 @@ static node_id weight(bench *b, const char *key, bool trainable)
     return graph_param(&b->g, slot, a->rank, a->d, trainable, key);
 }
 
-static node_id data(bench *b, const char *key, dtype type)
-{
+static node_id data(bench *b, const char *key, dtype type) {
     array *a = find(b->r, key);
     assert_non_null(a);
     int32_t slot = b->g.n_inputs;
@@ -69,33 +66,29 @@ static node_id data(bench *b, const char *key, dtype type)
     return graph_input(&b->g, slot, type, a->rank - 1, a->d + 1);
 }
 
-static node_id conv(bench *b, int64_t stride, int64_t dilation, conv_pad padding)
-{
+static node_id conv(bench *b, int64_t stride, int64_t dilation, conv_pad padding) {
     conv1d_attr a = {stride, dilation, padding};
     node_id x = weight(b, "x", true), w = weight(b, "w", true);
     return op_conv1d(&b->g, &a, x, w, weight(b, "b", true));
 }
 
-static node_id pooled(bench *b, int64_t size, int64_t stride, conv_pad padding, bool average)
-{
+static node_id pooled(bench *b, int64_t size, int64_t stride, conv_pad padding, bool average) {
     pool1d_attr a = {size, stride, padding, average};
     return op_pool1d(&b->g, &a, weight(b, "x", true));
 }
 
-static node_id layer_norm(bench *b)
-{
+static node_id layer_norm(bench *b) {
     node_id x = weight(b, "x", true), gain = weight(b, "gain", true);
     return op_layer_norm(&b->g, x, gain, weight(b, "bias", true), 1e-3);
 }
 
-static node_id batch_norm(bench *b)
-{
-    node_id x = weight(b, "x", true), gain = weight(b, "gain", true), bias = weight(b, "bias", true), mean = weight(b, "mean", false);
+static node_id batch_norm(bench *b) {
+    node_id x = weight(b, "x", true), gain = weight(b, "gain", true), bias = weight(b, "bias", true),
+            mean = weight(b, "mean", false);
     return op_batch_norm(&b->g, x, gain, bias, mean, weight(b, "var", false), 1e-3, 0.99);
 }
 
-static node_id loss(bench *b, loss_attr a)
-{
+static node_id loss(bench *b, loss_attr a) {
     node_id x = weight(b, "x", true);
     bool numbers = find(b->r, "t")->rank < find(b->r, "x")->rank;
     return op_loss(&b->g, &a, x, data(b, "t", numbers ? DT_I32 : DT_REAL));
@@ -103,10 +96,10 @@ static node_id loss(bench *b, loss_attr a)
 
 static node_id act(bench *b, gemm_act a) { return op_activation(&b->g, weight(b, "x", true), a); }
 
-static node_id build(bench *b)
-{
+static node_id build(bench *b) {
     const char *n = b->r->name;
-#define CASE(text) if (strcmp(n, text) == 0) return
+#define CASE(text) \
+    if (strcmp(n, text) == 0) return
     CASE("conv_valid") conv(b, 1, 1, PAD_VALID);
     CASE("conv_same") conv(b, 1, 1, PAD_SAME);
     CASE("conv_same_stride") conv(b, 3, 1, PAD_SAME);
@@ -151,8 +144,7 @@ static node_id build(bench *b)
 }
 
 /* L = sum(y * c) / B: y times the cotangent, summed over a row by a product with ones. */
-static void add_loss(bench *b, node_id y)
-{
+static void add_loss(bench *b, node_id y) {
     static double ones[256];
     for (int i = 0; i < 256; i++) ones[i] = 1;
     node_id p = op_mul(&b->g, y, data(b, "c", DT_REAL));
@@ -168,18 +160,17 @@ static void add_loss(bench *b, node_id y)
     graph_loss(&b->g, op_mean_loss(&b->g, p, 0));
 }
 
-static void compare(const reference *r, const char *what, const array *want, const double *got)
-{
+static void compare(const reference *r, const char *what, const array *want, const double *got) {
     assert_non_null(want);
     for (int64_t i = 0; i < want->count; i++) {
         double error = fabs(got[i] - want->v[i]) / (1 + fabs(want->v[i]));
-        if (!(error <= TOLERANCE)) fail_msg("%s: %s[%lld] is %.17g, Keras has %.17g", r->name, what, (long long)i, got[i], want->v[i]);
+        if (!(error <= TOLERANCE))
+            fail_msg("%s: %s[%lld] is %.17g, Keras has %.17g", r->name, what, (long long)i, got[i], want->v[i]);
         values_compared++;
     }
 }
 
-static void run_one(reference *r, bool training)
-{
+static void run_one(reference *r, bool training) {
     bench b = {.r = r};
     plan *p;
     plan_session *s;
@@ -212,8 +203,7 @@ static void run_one(reference *r, bool training)
 
 /* ---- reading ---- */
 
-static bool read_array(FILE *f, const char *key, array *a)
-{
+static bool read_array(FILE *f, const char *key, array *a) {
     memset(a, 0, sizeof *a);
     snprintf(a->key, sizeof a->key, "%s", key);
     if (fscanf(f, "%d", &a->rank) != 1 || a->rank < 1 || a->rank > 4) return false;
@@ -233,8 +223,7 @@ static bool read_array(FILE *f, const char *key, array *a)
     return true;
 }
 
-static void finish(reference *r)
-{
+static void finish(reference *r) {
     if (r->n == 0) return;
     run_one(r, false);
     run_one(r, true);
@@ -246,8 +235,7 @@ static void finish(reference *r)
     r->n = 0;
 }
 
-static void test_against_keras(void **state)
-{
+static void test_against_keras(void **state) {
     (void)state;
     FILE *f = fopen(SOUK_SOURCE_DIR "/tests/ref/ops.txt", "r");
     reference r = {0};
@@ -268,8 +256,7 @@ static void test_against_keras(void **state)
     assert_int_equal(cases_run, 38);
 }
 
-int main(void)
-{
+int main(void) {
     kern_init();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_against_keras)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* test_rnn - recurrent layers against Keras in float64 (tests/ref/make_rnn.py), the same bits however a batch is cut, and
- * the LSTM over tokens against embedding + LSTM. Gradients by central differences are test_ops' business. */
+/* test_rnn - recurrent layers against Keras in float64 (tests/ref/make_rnn.py), the same bits however a batch is cut,
+ * and the LSTM over tokens against embedding + LSTM. Gradients by central differences are test_ops' business. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -27,15 +27,15 @@ enum { MAX_SLOTS = 6 };
 typedef struct net {
     graph g;
     node_id out;
-    int64_t B, count[MAX_SLOTS];          /* elements of each parameter */
+    int64_t B, count[MAX_SLOTS]; /* elements of each parameter */
     real *value[MAX_SLOTS];
     int params;
-    const void *inputs[2];                /* ids or mask [B,T]; d [B,…] */
+    const void *inputs[2]; /* ids or mask [B,T]; d [B,…] */
 } net;
 
-/* Adds the loss over the output: a product with d, and a row sum by a column of ones (parameter of its own, not trained). */
-static void add_loss(net *n)
-{
+/* Adds the loss over the output: a product with d, and a row sum by a column of ones (parameter of its own, not
+ * trained). */
+static void add_loss(net *n) {
     graph *g = &n->g;
     const int64_t row = shape_row(&graph_node(g, n->out)->shape);
     static real ones[20000];
@@ -49,17 +49,16 @@ static void add_loss(net *n)
     graph_output(g, n->out);
 }
 
-static node_id add_param(net *n, int rank, const int64_t *dims, real *value, const char *name)
-{
+static node_id add_param(net *n, int rank, const int64_t *dims, real *value, const char *name) {
     shape s = shape_make(rank, dims);
     n->count[n->params] = shape_count(&s);
     n->value[n->params] = value;
     return graph_param(&n->g, n->params++, rank, dims, true, name);
 }
 
-/* Runs; copies the output to y and the gradients, one after another, to dw (dense: row lists are spread). Either may be NULL. */
-static void run_net(net *n, plan_options o, int threads, real *y, real *grads)
-{
+/* Runs; copies the output to y and the gradients, one after another, to dw (dense: row lists are spread). Either may be
+ * NULL. */
+static void run_net(net *n, plan_options o, int threads, real *y, real *grads) {
     souk_error err = {0};
     plan *p = NULL;
     plan_session *s = NULL;
@@ -74,10 +73,13 @@ static void run_net(net *n, plan_options o, int threads, real *y, real *grads)
     for (int i = 0; grads && i < n->params; i++) {
         const param_grad *pg = plan_grad(p, s, i);
         if (!pg) continue;
-        if (!pg->is_rows) memcpy(grads, pg->dense, (size_t)n->count[i] * sizeof *grads);
-        else memset(grads, 0, (size_t)n->count[i] * sizeof *grads);
+        if (!pg->is_rows)
+            memcpy(grads, pg->dense, (size_t)n->count[i] * sizeof *grads);
+        else
+            memset(grads, 0, (size_t)n->count[i] * sizeof *grads);
         for (int64_t k = 0; pg->is_rows && k < pg->rows.n; k++)
-            memcpy(grads + pg->rows.ids[k] * pg->rows.width, pg->rows.rows + k * pg->rows.width, (size_t)pg->rows.width * sizeof *grads);
+            memcpy(grads + pg->rows.ids[k] * pg->rows.width, pg->rows.rows + k * pg->rows.width,
+                   (size_t)pg->rows.width * sizeof *grads);
         grads += n->count[i];
     }
     plan_session_free(s);
@@ -87,10 +89,11 @@ static void run_net(net *n, plan_options o, int threads, real *y, real *grads)
 
 /* ---- Keras ---- */
 
-typedef struct reader { const char *at, *end; } reader;
+typedef struct reader {
+    const char *at, *end;
+} reader;
 
-static real *take(reader *f, int64_t n)
-{
+static real *take(reader *f, int64_t n) {
     real *p = mem_array((size_t)n, sizeof *p);
     assert_non_null(p);
     assert_true(f->end - f->at >= n * 8);
@@ -102,27 +105,33 @@ static real *take(reader *f, int64_t n)
     return p;
 }
 
-static void compare(const char *what, int record, const real *got, const real *want, int64_t n, double scale)
-{
+static void compare(const char *what, int record, const real *got, const real *want, int64_t n, double scale) {
     for (int64_t i = 0; i < n; i++) {
         const double error = fabs((double)got[i] * scale - (double)want[i]);
         if (!(error <= TOLERANCE * (1 + fabs((double)want[i]))))
-            fail_msg("record %d, %s[%lld]: got %.12g, Keras has %.12g", record, what, (long long)i, (double)got[i] * scale, (double)want[i]);
+            fail_msg("record %d, %s[%lld]: got %.12g, Keras has %.12g", record, what, (long long)i,
+                     (double)got[i] * scale, (double)want[i]);
     }
 }
 
-static void check_record(reader *f, int record)
-{
+static void check_record(reader *f, int record) {
     int64_t h[13];
     memcpy(h, f->at, sizeof h);
     f->at += sizeof h;
-    const rnn_attr a = {.kind = (rnn_kind)h[0], .reset_after = h[1] != 0, .return_sequences = h[2] != 0, .go_backwards = h[3] != 0,
-                        .zero_output_for_mask = h[4] != 0, .activation = (gemm_act)h[7], .recurrent_activation = (gemm_act)h[8], .units = h[12]};
+    const rnn_attr a = {.kind = (rnn_kind)h[0],
+                        .reset_after = h[1] != 0,
+                        .return_sequences = h[2] != 0,
+                        .go_backwards = h[3] != 0,
+                        .zero_output_for_mask = h[4] != 0,
+                        .activation = (gemm_act)h[7],
+                        .recurrent_activation = (gemm_act)h[8],
+                        .units = h[12]};
     const int64_t B = h[9], T = h[10], E = h[11], H = h[12], GH = H * (h[0] == 0 ? 1 : h[0] == 1 ? 4 : 3);
     const bool two = a.kind == RNN_GRU && a.reset_after;
     const int64_t outputs = B * H * (a.return_sequences ? T : 1), biases = h[5] ? GH * (two ? 2 : 1) : 0;
     const int64_t total = B * T * E + E * GH + H * GH + biases;
-    real *x = take(f, B * T * E), *w = take(f, E * GH), *u = take(f, H * GH), *bias = take(f, biases), *mask = take(f, h[6] ? B * T : 0);
+    real *x = take(f, B * T * E), *w = take(f, E * GH), *u = take(f, H * GH), *bias = take(f, biases),
+         *mask = take(f, h[6] ? B * T : 0);
     real *d = take(f, outputs), *y = take(f, outputs), *grads = take(f, total);
     int32_t steps[256];
     for (int64_t i = 0; i < B * T && h[6]; i++) steps[i] = mask[i] > 0;
@@ -144,13 +153,13 @@ static void check_record(reader *f, int record)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
 }
 
-static void equals_keras(void **state)
-{
+static void equals_keras(void **state) {
     (void)state;
     char *data;
     size_t size;
     souk_error err = {0};
-    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/rnn.bin", 1 << 20, &data, &size, &err) != SOUK_OK) fail_msg("%s", err.message);
+    if (fs_read_all(SOUK_SOURCE_DIR "/tests/ref/rnn.bin", 1 << 20, &data, &size, &err) != SOUK_OK)
+        fail_msg("%s", err.message);
     reader f = {data, data + size};
     int record = 0;
     for (; f.at < f.end; record++) check_record(&f, record);
@@ -160,19 +169,21 @@ static void equals_keras(void **state)
 
 /* ---- the same bits ---- */
 
-static void fill(real *p, int64_t n, double amplitude, uint32_t seed)
-{
+static void fill(real *p, int64_t n, double amplitude, uint32_t seed) {
     for (int64_t i = 0; i < n; i++) {
         seed = seed * 1664525u + 1013904223u;
         p[i] = (real)(((double)(seed >> 8) / 8388608.0 - 1) * amplitude);
     }
 }
 
-typedef struct layer_case { rnn_attr attr; int64_t B, T, E; bool mask; } layer_case;
+typedef struct layer_case {
+    rnn_attr attr;
+    int64_t B, T, E;
+    bool mask;
+} layer_case;
 
 /* Output and gradients of one configuration, into one array. Returns their number. */
-static int64_t run_layer(const layer_case *c, plan_options o, int threads, real *out)
-{
+static int64_t run_layer(const layer_case *c, plan_options o, int threads, real *out) {
     const int64_t H = c->attr.units, G = c->attr.kind == RNN_LSTM ? 4 : c->attr.kind == RNN_GRU ? 3 : 1, GH = G * H;
     static real x[60000], w[20000], u[40000], bias[2000], d[60000];
     static int32_t steps[4000];
@@ -185,7 +196,8 @@ static int64_t run_layer(const layer_case *c, plan_options o, int threads, real 
     net n = {.B = c->B, .inputs = {steps, d}};
     graph_init(&n.g, c->B, true);
     node_id mask = c->mask ? graph_input(&n.g, 0, DT_I32, 1, &c->T) : 0;
-    node_id xn = add_param(&n, 3, (int64_t[]){c->B, c->T, c->E}, x, "x"), wn = add_param(&n, 2, (int64_t[]){c->E, GH}, w, "w");
+    node_id xn = add_param(&n, 3, (int64_t[]){c->B, c->T, c->E}, x, "x"),
+            wn = add_param(&n, 2, (int64_t[]){c->E, GH}, w, "w");
     node_id un = add_param(&n, 2, (int64_t[]){H, GH}, u, "u");
     const bool two = c->attr.kind == RNN_GRU && c->attr.reset_after;
     node_id bn = two ? add_param(&n, 2, (int64_t[]){2, GH}, bias, "bias") : add_param(&n, 1, &GH, bias, "bias");
@@ -199,12 +211,16 @@ static int64_t run_layer(const layer_case *c, plan_options o, int threads, real 
     return total;
 }
 
-static void same_bits(void **state)
-{
+static void same_bits(void **state) {
     (void)state;
     static real want[200000], got[200000];
-    const rnn_attr usual = {.kind = RNN_LSTM, .units = 32, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
-    layer_case cases[5] = {{usual, 13, 9, 16, false}, {usual, 9, 7, 5, true}, {usual, 13, 6, 8, true}, {usual, 13, 6, 8, true}, {usual, 13, 6, 8, true}};
+    const rnn_attr usual = {
+        .kind = RNN_LSTM, .units = 32, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
+    layer_case cases[5] = {{usual, 13, 9, 16, false},
+                           {usual, 9, 7, 5, true},
+                           {usual, 13, 6, 8, true},
+                           {usual, 13, 6, 8, true},
+                           {usual, 13, 6, 8, true}};
     cases[1].attr.units = 45;
     cases[1].attr.return_sequences = true;
     cases[2].attr.dropout = cases[2].attr.recurrent_dropout = (real).2;
@@ -219,7 +235,8 @@ static void same_bits(void **state)
         for (kern_isa isa = KERN_C; isa <= KERN_AVX512; isa++) {
             if (!kern_use(isa)) continue;
             for (int64_t shard = 1; shard <= 16; shard += 5) {
-                run_layer(&cases[i], (plan_options){.shard_rows = shard, .no_depth_first = shard == 6}, (int)(shard % 4), got);
+                run_layer(&cases[i], (plan_options){.shard_rows = shard, .no_depth_first = shard == 6},
+                          (int)(shard % 4), got);
                 if (memcmp(want, got, (size_t)total * sizeof *got) != 0)
                     fail_msg("case %d differs on %s with shards of %lld rows", i, kern_isa_name(isa), (long long)shard);
             }
@@ -230,11 +247,15 @@ static void same_bits(void **state)
 
 /* ---- LSTM over tokens against embedding + LSTM ---- */
 
-typedef struct text_case { rnn_attr attr; int64_t B, T, E, V; bool masked, row_lists; int32_t least_pad; } text_case;
+typedef struct text_case {
+    rnn_attr attr;
+    int64_t B, T, E, V;
+    bool masked, row_lists;
+    int32_t least_pad;
+} text_case;
 
 /* Ids pre-padded (post-padded when going backwards) by least_pad … T pads a row, now and then a zero inside. */
-static void make_ids(const text_case *c, int32_t *ids)
-{
+static void make_ids(const text_case *c, int32_t *ids) {
     for (int64_t b = 0; b < c->B; b++) {
         const int64_t pads = b == 2 ? c->T : c->least_pad + b * 5 % (c->T - c->least_pad);
         for (int64_t s = 0; s < c->T; s++) {
@@ -244,8 +265,7 @@ static void make_ids(const text_case *c, int32_t *ids)
     }
 }
 
-static int64_t run_text(const text_case *c, plan_options o, int threads, bool training, real *out)
-{
+static int64_t run_text(const text_case *c, plan_options o, int threads, bool training, real *out) {
     const int64_t H = c->attr.units, B = c->B, T = c->T;
     static real table[4000], w[20000], u[40000], bias[400], d[60000];
     static int32_t ids[4000];
@@ -259,11 +279,14 @@ static int64_t run_text(const text_case *c, plan_options o, int threads, bool tr
     graph_init(&n.g, B, training);
     node_id idn = graph_input(&n.g, 0, DT_I32, 1, &T);
     node_id tn = add_param(&n, 2, (int64_t[]){c->V, c->E}, table, "table");
-    node_id wn = add_param(&n, 2, (int64_t[]){c->E, 4 * H}, w, "w"), un = add_param(&n, 2, (int64_t[]){H, 4 * H}, u, "u");
+    node_id wn = add_param(&n, 2, (int64_t[]){c->E, 4 * H}, w, "w"),
+            un = add_param(&n, 2, (int64_t[]){H, 4 * H}, u, "u");
     node_id bn = add_param(&n, 1, (int64_t[]){4 * H}, bias, "bias");
     n.out = op_rnn(&n.g, &c->attr, op_embedding(&n.g, tn, idn), wn, un, bn, c->masked ? op_mask_nonzero(&n.g, idn) : 0);
-    if (training) add_loss(&n);
-    else graph_output(&n.g, n.out);
+    if (training)
+        add_loss(&n);
+    else
+        graph_output(&n.g, n.out);
     o.row_lists = c->row_lists;
     const int64_t outputs = shape_count(&graph_node(&n.g, n.out)->shape);
     run_net(&n, o, threads, out, training ? out + outputs : NULL);
@@ -273,9 +296,9 @@ static int64_t run_text(const text_case *c, plan_options o, int threads, bool tr
     return total;
 }
 
-static int text_cases(text_case *cases)
-{
-    const rnn_attr usual = {.kind = RNN_LSTM, .units = 32, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
+static int text_cases(text_case *cases) {
+    const rnn_attr usual = {
+        .kind = RNN_LSTM, .units = 32, .activation = GEMM_TANH, .recurrent_activation = GEMM_SIGMOID};
     const text_case base = {usual, 13, 12, 16, 40, false, true, 0};
     for (int i = 0; i < 7; i++) cases[i] = base;
     cases[1].attr.return_sequences = true;
@@ -288,14 +311,13 @@ static int text_cases(text_case *cases)
     cases[4].masked = cases[4].attr.return_sequences = true;
     cases[4].V = 230;
     cases[4].row_lists = false;
-    cases[5].V = 1;              /* pads and nothing else */
+    cases[5].V = 1; /* pads and nothing else */
     cases[6].least_pad = 11;
     cases[6].attr.return_sequences = cases[6].attr.go_backwards = true;
     return 7;
 }
 
-static void fused_equals_unfused(void **state)
-{
+static void fused_equals_unfused(void **state) {
     (void)state;
     static real want[60000], got[60000];
     text_case cases[8];
@@ -311,12 +333,12 @@ static void fused_equals_unfused(void **state)
             run_text(&cases[i], (plan_options){0}, 1, training, got);
             for (int64_t k = 0; k < total; k++)
                 if (!(fabs((double)got[k] - (double)want[k]) <= tolerance * (1 + fabs((double)want[k]))))
-                    fail_msg("case %d, training %d, number %lld: %.9g fused, %.9g not", i, training, (long long)k, (double)got[k], (double)want[k]);
+                    fail_msg("case %d, training %d, number %lld: %.9g fused, %.9g not", i, training, (long long)k,
+                             (double)got[k], (double)want[k]);
         }
 }
 
-static void tokens_same_bits(void **state)
-{
+static void tokens_same_bits(void **state) {
     (void)state;
     static real want[60000], got[60000];
     text_case cases[8];
@@ -328,7 +350,8 @@ static void tokens_same_bits(void **state)
         for (kern_isa isa = KERN_C; isa <= KERN_AVX512; isa++) {
             if (!kern_use(isa)) continue;
             for (int64_t shard = 1; shard <= 16; shard += 5) {
-                run_text(&cases[i], (plan_options){.shard_rows = shard, .no_depth_first = shard == 6}, (int)(shard % 4), true, got);
+                run_text(&cases[i], (plan_options){.shard_rows = shard, .no_depth_first = shard == 6}, (int)(shard % 4),
+                         true, got);
                 if (memcmp(want, got, (size_t)total * sizeof *got) != 0)
                     fail_msg("case %d differs on %s with shards of %lld rows", i, kern_isa_name(isa), (long long)shard);
             }
@@ -337,15 +360,13 @@ static void tokens_same_bits(void **state)
     kern_use(best);
 }
 
-static int set_up(void **state)
-{
+static int set_up(void **state) {
     (void)state;
     kern_init();
     return 0;
 }
 
-int main(void)
-{
+int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(equals_keras), cmocka_unit_test(same_bits),
                                        cmocka_unit_test(fused_equals_unfused), cmocka_unit_test(tokens_same_bits)};
     return cmocka_run_group_tests(tests, set_up, NULL);

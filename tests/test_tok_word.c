@@ -487,7 +487,10 @@ done:
     return status;
 }
 
-typedef struct stored { const char *text; size_t n; } stored;
+typedef struct stored {
+    const char *text;
+    size_t n;
+} stored;
 static souk_status read_file(void *context, souk_error *err) {
     const stored *s = context;
     tok_word *t;

@@ -302,39 +302,22 @@ souk_fit_options souk_fit_options_default(void) {
         .size = sizeof(souk_fit_options), .epochs = 10, .batch_size = 32, .optimizer = "adam", .seed = 1};
 }
 
-typedef struct fit_context {
-    const souk_fit_options *o;
-} fit_context;
-
 static bool forward(void *context, const train_progress *p) {
-    const souk_fit_options *o = ((fit_context *)context)->o;
+    const souk_fit_options *o = context;
     souk_epoch epoch;
-    souk_progress q = {.phase = "train",
-                       .epoch = p->epoch,
-                       .epochs = p->epochs,
-                       .step = p->step,
-                       .steps = p->steps,
-                       .rows_per_second = p->rows_per_second,
-                       .seconds_left = p->seconds_left,
-                       .loss = p->loss,
-                       .accuracy = p->accuracy};
-    if (p->finished) {
-        recipe_epoch(&epoch, p->finished);
-        q.finished = &epoch;
-    }
+    souk_progress q = recipe_progress(p, "train", &epoch);
     return o->progress(o->context, &q);
 }
 
 static souk_status fit(souk_net *n, const dataset *train, const dataset *valid, const souk_fit_options *o,
                        souk_epoch *history, int64_t *done, souk_error *err) {
-    fit_context context = {o};
     pool *threads = pool_new(o->threads);
     if (!threads) return err_nomem(err, "starting threads");
     train_options options = {.seed = o->seed,
                              .pool = threads,
                              .fingerprint = "",
                              .progress = o->progress ? forward : NULL,
-                             .context = &context};
+                             .context = (void *)(uintptr_t)o};
     train_result result = {0};
     souk_status status = train_fit(n->model, train, valid, &options, &result, err);
     for (int64_t i = 0; status == SOUK_OK && history && i < result.n_epochs && i < o->epochs; i++)

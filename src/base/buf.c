@@ -18,7 +18,7 @@ enum { BUF_FIRST = 64 };
 
 void buf_init(buf *b, size_t max) { *b = (buf){.max = max ? max : BUF_DEFAULT_MAX}; }
 
-static size_t buf_max(const buf *b) { return b->max ? b->max : BUF_DEFAULT_MAX; }   /* a buf of zeros is a fresh one */
+static size_t buf_max(const buf *b) { return b->max ? b->max : BUF_DEFAULT_MAX; } /* a buf of zeros is a fresh one */
 
 bool buf_reserve(buf *b, size_t n) {
     if (b->status != SOUK_OK) return false;
@@ -63,17 +63,17 @@ void buf_printf(buf *b, const char *format, ...) {
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    size_t room = b->capacity - b->len;   /* 0 while nothing is allocated */
+    size_t room = b->capacity - b->len; /* 0 while nothing is allocated */
     int n = num_vformat(room ? b->data + b->len : NULL, room, format, args);
     if (n < 0) {
-        b->status = SOUK_NOMEM;   /* the only way a correct format fails */
+        b->status = SOUK_NOMEM; /* the only way a correct format fails */
     } else if ((size_t)n < room && (size_t)n <= buf_max(b) - b->len) {
         b->len += (size_t)n;
     } else if (buf_reserve(b, (size_t)n)) {
         num_vformat(b->data + b->len, (size_t)n + 1, format, again);
         b->len += (size_t)n;
     } else if (b->data) {
-        b->data[b->len] = '\0';   /* drop what the first attempt left behind the end */
+        b->data[b->len] = '\0'; /* drop what the first attempt left behind the end */
     }
     va_end(again);
     va_end(args);
@@ -101,7 +101,9 @@ char *buf_take(buf *b) {
 souk_status buf_status(const buf *b, const char *what, souk_error *err) {
     if (b->status == SOUK_OK) return SOUK_OK;
     if (b->status == SOUK_NOMEM) return err_nomem(err, what);
-    return err_set(err, b->status, "stopped while %s: the text grew past its limit of %zu bytes (use less data at once)", what, buf_max(b));
+    return err_set(err, b->status,
+                   "stopped while %s: the text grew past its limit of %zu bytes (use less data at once)", what,
+                   buf_max(b));
 }
 
 size_t buf_format_double(char dst[32], double v) { return num_format_double(dst, v); }

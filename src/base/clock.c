@@ -68,5 +68,6 @@ souk_status clock_memory_check(size_t need, const char *what, souk_error *err) {
 void clock_utc(char dst[24]) {
     time_t now = time(NULL);
     struct tm t;
-    if (!gmtime_r(&now, &t) || strftime(dst, 24, "%Y-%m-%dT%H:%M:%SZ", &t) == 0) memcpy(dst, "1970-01-01T00:00:00Z", 21);
+    if (!gmtime_r(&now, &t) || strftime(dst, 24, "%Y-%m-%dT%H:%M:%SZ", &t) == 0)
+        memcpy(dst, "1970-01-01T00:00:00Z", 21);
 }

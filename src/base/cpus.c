@@ -1,7 +1,7 @@
 /* cpus - how many CPUs this process may use.
  *
- * Two limits count: the affinity mask (taskset, cpuset) and the CPU quota of the cgroup (containers). A quota may be set
- * on any folder between the process' own cgroup and the root, so each is asked; inside a container the path in
+ * Two limits count: the affinity mask (taskset, cpuset) and the CPU quota of the cgroup (containers). A quota may be
+ * set on any folder between the process' own cgroup and the root, so each is asked; inside a container the path in
  * /proc/self/cgroup often names a folder of the host, and the limit then sits in the mount's root.
  *     v2:  line "0::/PATH", file MOUNT/PATH/cpu.max: "QUOTA PERIOD" or "max PERIOD"
  *     v1:  line "4:cpu,cpuacct:/PATH", files MOUNT/cpu/PATH/cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us
@@ -65,7 +65,7 @@ static void ask_upwards(const char *root, const char *path, bool v2, int *cpus) 
     memcpy(folder + base, path, length + 1);
     while (strlen(folder) > base) {
         ask_folder(folder, v2, cpus);
-        *strrchr(folder, '/') = '\0';   /* path starts with a slash, so there is one behind the root */
+        *strrchr(folder, '/') = '\0'; /* path starts with a slash, so there is one behind the root */
     }
     ask_folder(root, v2, cpus);
 }
@@ -92,7 +92,7 @@ static void ask_line(char *line, const char *mount, int *cpus) {
         snprintf(root, sizeof root, "%s/unified", mount);
         ask_upwards(root, path, true, cpus);
     } else if (has_word(controllers, "cpu")) {
-        snprintf(root, sizeof root, "%s/cpu", mount);   /* a link to "cpu,cpuacct" where the two are mounted together */
+        snprintf(root, sizeof root, "%s/cpu", mount); /* a link to "cpu,cpuacct" where the two are mounted together */
         ask_upwards(root, path, false, cpus);
     }
 }
@@ -112,7 +112,7 @@ int cpus_quota(const char *proc_cgroup, const char *mount) {
 }
 
 int cpus_allowed(const char *proc_cgroup, const char *mount) {
-    cpu_set_t set[64];   /* 65,536 CPUs: no allocation needed */
+    cpu_set_t set[64]; /* 65,536 CPUs: no allocation needed */
     int cpus = 1, quota = cpus_quota(proc_cgroup, mount);
     if (sched_getaffinity(0, sizeof set, set) == 0) cpus = CPU_COUNT_S(sizeof set, set);
     if (quota > 0 && quota < cpus) cpus = quota;

@@ -14,7 +14,8 @@
 /* ln 2 and pi/2 in parts: the first is the nearest double (ln 2: 32 bits, so that k * LN2_HIGH is exact), the
  * following ones hold what it leaves over. */
 static const double LN2_HIGH = 0x1.62e42fee00000p-1, LN2_LOW = 0x1.a39ef35793c76p-33;
-static const double HALF_PI_1 = 0x1.921fb54442d18p+0, HALF_PI_2 = 0x1.1a62633145c07p-54, HALF_PI_3 = -0x1.f1976b7ed8fbcp-110;
+static const double HALF_PI_1 = 0x1.921fb54442d18p+0, HALF_PI_2 = 0x1.1a62633145c07p-54,
+                    HALF_PI_3 = -0x1.f1976b7ed8fbcp-110;
 
 static uint64_t bits_of(double x) {
     uint64_t u;
@@ -37,17 +38,18 @@ static double scale2(double x, int k) {
 
 /* e^x = 2^k e^r, r = x - k ln 2 in [-ln2/2, ln2/2]; 14 terms leave less than 2^-58. */
 double dmath_exp(double x) {
-    static const double c[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
-                               1.0 / 5040,       1.0 / 720,       1.0 / 120,      1.0 / 24,      1.0 / 6,      0.5};
+    static const double c[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                               1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                               1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
     if (isnan(x)) return x;
     if (x > 709.79) return INFINITY;
     if (x < -745.14) return 0;
-    double k = nearbyint(x * 0x1.71547652b82fep+0);   /* 1 / ln 2 */
+    double k = nearbyint(x * 0x1.71547652b82fep+0); /* 1 / ln 2 */
     double high = fma(-k, LN2_HIGH, x), low = k * LN2_LOW, r = high - low;
-    double tail = (high - r) - low;                    /* what the subtraction rounded away */
+    double tail = (high - r) - low; /* what the subtraction rounded away */
     double p = c[0];
     for (int i = 1; i < 12; i++) p = fma(p, r, c[i]);
-    p = fma(r * r, p, tail);                           /* e^r - 1 - r, to first order in the tail */
+    p = fma(r * r, p, tail); /* e^r - 1 - r, to first order in the tail */
     return scale2(1 + (r + p), (int)k);
 }
 
@@ -58,14 +60,14 @@ double dmath_log(double x) {
     if (x == 0) return -INFINITY;
     if (isinf(x)) return x;
     int k = 0;
-    if (x < 0x1p-1022) {   /* denormal: bring it into range */
+    if (x < 0x1p-1022) { /* denormal: bring it into range */
         x *= 0x1p54;
         k = -54;
     }
     uint64_t u = bits_of(x);
     k += (int)(u >> 52) - 1023;
     double m = from_bits((u & 0x000FFFFFFFFFFFFFu) | 0x3FF0000000000000u);
-    if (m >= 0x1.6a09e667f3bcdp+0) {   /* sqrt 2 */
+    if (m >= 0x1.6a09e667f3bcdp+0) { /* sqrt 2 */
         m *= 0.5;
         k++;
     }
@@ -78,7 +80,7 @@ double dmath_log(double x) {
 /* x - n pi/2 as high + low, |high| <= pi/4; returns n mod 4. The first subtraction is exact: both sides are
  * multiples of 2^-53 and the result is below 1. */
 static int reduce(double x, double *high, double *low) {
-    double n = nearbyint(x * 0x1.45f306dc9c883p-1);   /* 2 / pi */
+    double n = nearbyint(x * 0x1.45f306dc9c883p-1); /* 2 / pi */
     double r = fma(-n, HALF_PI_1, x);
     double h = fma(-n, HALF_PI_2, r);
     *low = fma(-n, HALF_PI_2, r - h) - n * HALF_PI_3;
@@ -88,8 +90,15 @@ static int reduce(double x, double *high, double *low) {
 
 /* sin(x + y) for |x| <= pi/4 and a tiny y: x - x^3/3! + ..., to x^19. */
 static double sin_core(double x, double y) {
-    static const double c[] = {-1.0 / 121645100408832000, 1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800,
-                               1.0 / 362880,              -1.0 / 5040,           1.0 / 120,            -1.0 / 6};
+    static const double c[] = {-1.0 / 121645100408832000,
+                               1.0 / 355687428096000,
+                               -1.0 / 1307674368000,
+                               1.0 / 6227020800,
+                               -1.0 / 39916800,
+                               1.0 / 362880,
+                               -1.0 / 5040,
+                               1.0 / 120,
+                               -1.0 / 6};
     double z = x * x, p = c[0];
     for (int i = 1; i < 9; i++) p = fma(p, z, c[i]);
     return x + fma(x * z, p, y * fma(z, -0.5, 1));
@@ -108,7 +117,7 @@ static double cos_core(double x, double y) {
 double dmath_sin(double x) {
     double high, low;
     if (!(fabs(x) <= 0x1p30)) return NAN;
-    if (fabs(x) < 0x1p-27) return x;   /* keeps the sign of zero */
+    if (fabs(x) < 0x1p-27) return x; /* keeps the sign of zero */
     switch (reduce(x, &high, &low)) {
     case 0: return sin_core(high, low);
     case 1: return cos_core(high, low);

@@ -45,16 +45,18 @@ static void trim_partial(char *s, size_t n) {
     if (need > 1 && n - (start - 1) < need) s[start - 1] = '\0';
 }
 
-static void format_message(char *dst, size_t capacity, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+static void format_message(char *dst, size_t capacity, const char *format, va_list args)
+    __attribute__((format(printf, 3, 0)));
 static void format_message(char *dst, size_t capacity, const char *format, va_list args) {
     int n = num_vformat(dst, capacity, format, args);
     if (n < 0) dst[0] = '\0';
     if (n > 0 && (size_t)n >= capacity) trim_partial(dst, capacity - 1);
 }
 
-static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format, va_list args)
-    __attribute__((format(printf, 5, 0)));
-static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format, va_list args) {
+static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format,
+                             va_list args) __attribute__((format(printf, 5, 0)));
+static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format,
+                             va_list args) {
     assert(code != SOUK_OK);
     if (!err || err->code != SOUK_OK) return code;
     err->code = code;
@@ -101,7 +103,8 @@ void err_prefix(souk_error *err, const char *format, ...) {
 
 souk_status err_nomem(souk_error *err, const char *what) {
     return err_set(err, SOUK_NOMEM,
-                   "out of memory while %s (close other programs, or use a smaller batch, fewer columns or less data)", what);
+                   "out of memory while %s (close other programs, or use a smaller batch, fewer columns or less data)",
+                   what);
 }
 
 void err_clear(souk_error *err) {
@@ -113,7 +116,7 @@ void err_clear(souk_error *err) {
 
 /* ---- the nearest name ---- */
 
-enum { NAME_MAX_CHARACTERS = 128 };   /* longer names have no nearest one */
+enum { NAME_MAX_CHARACTERS = 128 }; /* longer names have no nearest one */
 
 /* Code points of s with ASCII letters lowered; 0 when there are too many. */
 static size_t name_characters(const char *s, uint32_t out[NAME_MAX_CHARACTERS]) {
@@ -127,7 +130,8 @@ static size_t name_characters(const char *s, uint32_t out[NAME_MAX_CHARACTERS]) 
     return count;
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) from a[0..n) to b[0..m), by dynamic programming over three rows. */
+/* Edits (insert, delete, replace, swap of neighbours) from a[0..n) to b[0..m), by dynamic programming over three rows.
+ */
 static size_t edit_distance(const uint32_t *a, size_t n, const uint32_t *b, size_t m) {
     size_t rows[3][NAME_MAX_CHARACTERS + 1];
     size_t *before = rows[0], *last = rows[1], *row = rows[2];
@@ -160,7 +164,7 @@ const char *err_nearest(const char *word, const char *const *candidates, size_t 
         if (length == 0) continue;
         size_t distance = edit_distance(a, word_length, b, length);
         size_t allowed = (length > word_length ? length : word_length) / 3;
-        if (distance > allowed || distance >= best_distance) continue;   /* the first of equals wins */
+        if (distance > allowed || distance >= best_distance) continue; /* the first of equals wins */
         best_distance = distance;
         best = candidates[i];
     }

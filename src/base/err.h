@@ -24,16 +24,16 @@ void err_clear(souk_error *err);
  * Used for every unknown column, key and option. Borrowed from `candidates`. */
 const char *err_nearest(const char *word, const char *const *candidates, size_t n);
 
-#define TRY(expression)                                     \
-    do {                                                    \
-        souk_status try_status = (expression);              \
-        if (try_status != SOUK_OK) return try_status;       \
+#define TRY(expression)                               \
+    do {                                              \
+        souk_status try_status = (expression);        \
+        if (try_status != SOUK_OK) return try_status; \
     } while (0)
 /* The same where clean-up is needed: sets `status` and goes to `done`. */
-#define TRY_DONE(expression)                                \
-    do {                                                    \
-        status = (expression);                              \
-        if (status != SOUK_OK) goto done;                   \
+#define TRY_DONE(expression)              \
+    do {                                  \
+        status = (expression);            \
+        if (status != SOUK_OK) goto done; \
     } while (0)
 
 #endif

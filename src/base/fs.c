@@ -7,8 +7,8 @@
  *     fs_commit:  flush, mode, fsync, close, open the folder, rename, fsync the folder
  *
  * Everything that can fail comes before the rename, except the folder's own fsync: when that fails the new file is in
- * place and complete, and the error says that it may not survive a power cut. A failed fsync is never retried (the kernel
- * marks the pages clean). Names and globs are in fs_names.c. */
+ * place and complete, and the error says that it may not survive a power cut. A failed fsync is never retried (the
+ * kernel marks the pages clean). Names and globs are in fs_names.c. */
 #include "base/fs.h"
 
 #include <errno.h>
@@ -89,7 +89,8 @@ static const char *reason(int code, char scratch[128]) {
     }
 }
 
-static souk_status io_error(souk_error *err, souk_status status, const char *path, const char *what, int code, const char *hint) {
+static souk_status io_error(souk_error *err, souk_status status, const char *path, const char *what, int code,
+                            const char *hint) {
     char scratch[128];
     return err_set(err, status, "%s: cannot %s: %s%s", path, what, reason(code, scratch), hint);
 }
@@ -98,7 +99,7 @@ static souk_status io_error(souk_error *err, souk_status status, const char *pat
 
 struct fs_reader {
     int fd;
-    bool standard;   /* standard input: not ours to close */
+    bool standard; /* standard input: not ours to close */
     char *name;
 };
 
@@ -107,11 +108,14 @@ static souk_status check_readable(int fd, const char *path, souk_error *err) {
     struct stat st;
     if (fstat(fd, &st) != 0) return io_error(err, SOUK_IO, path, "examine the file", errno, "");
     if (S_ISDIR(st.st_mode))
-        return err_set(err, SOUK_INPUT, "%s: this is a folder, not a file (name a file in it, or a pattern: '%s/*.csv')", path, path);
+        return err_set(err, SOUK_INPUT,
+                       "%s: this is a folder, not a file (name a file in it, or a pattern: '%s/*.csv')", path, path);
     if (S_ISFIFO(st.st_mode))
-        return err_set(err, SOUK_INPUT, "%s: this is a named pipe, not a file (to read from it give - and redirect: < %s)", path, path);
+        return err_set(err, SOUK_INPUT,
+                       "%s: this is a named pipe, not a file (to read from it give - and redirect: < %s)", path, path);
     if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
-        return err_set(err, SOUK_INPUT, "%s: this is not a regular file (to read from a program give - and use a pipe)", path);
+        return err_set(err, SOUK_INPUT, "%s: this is not a regular file (to read from a program give - and use a pipe)",
+                       path);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     return SOUK_OK;
@@ -119,7 +123,8 @@ static souk_status check_readable(int fd, const char *path, souk_error *err) {
 
 /* The failed open of an input as a message: mostly a wrong name, which is wrong input and not a broken disk. */
 static souk_status open_error(const char *path, int code, souk_error *err) {
-    bool theirs = code == ENOENT || code == ENOTDIR || code == EACCES || code == ENAMETOOLONG || code == ELOOP || code == ENXIO;
+    bool theirs =
+        code == ENOENT || code == ENOTDIR || code == EACCES || code == ENAMETOOLONG || code == ELOOP || code == ENXIO;
     const char *hint = code == ENOENT ? " (check the spelling; a relative name starts at the current folder)" : "";
     return io_error(err, theirs ? SOUK_INPUT : SOUK_IO, path, "open it", code, hint);
 }
@@ -135,8 +140,10 @@ souk_status fs_open(fs_reader **out, const char *path, souk_error *err) {
     r->standard = standard;
     r->fd = standard ? STDIN_FILENO : open_path(path, O_RDONLY | O_NONBLOCK, 0);
     souk_status status = SOUK_OK;
-    if (r->fd < 0) status = open_error(path, errno, err);
-    else if (!standard) status = check_readable(r->fd, path, err);
+    if (r->fd < 0)
+        status = open_error(path, errno, err);
+    else if (!standard)
+        status = check_readable(r->fd, path, err);
     if (status != SOUK_OK) {
         fs_close(r);
         return status;
@@ -153,7 +160,7 @@ souk_status fs_read(fs_reader *r, void *p, size_t n, size_t *got, souk_error *er
 
 void fs_close(fs_reader *r) {
     if (!r) return;
-    if (!r->standard && r->fd >= 0) hooks()->close(r->fd);   /* nothing was written: a failure loses nothing */
+    if (!r->standard && r->fd >= 0) hooks()->close(r->fd); /* nothing was written: a failure loses nothing */
     mem_free(r->name);
     mem_free(r);
 }
@@ -217,13 +224,13 @@ bool fs_exists(const char *path) {
 
 struct fs_writer {
     int fd;
-    bool direct;         /* standard output or a device: bytes go there at once, commit only flushes */
-    bool standard;       /* not ours to close */
-    mode_t mode;         /* of the finished file */
+    bool direct;   /* standard output or a device: bytes go there at once, commit only flushes */
+    bool standard; /* not ours to close */
+    mode_t mode;   /* of the finished file */
     char *path, *temporary;
     uint64_t written;
     size_t filled;
-    fs_writer *next;     /* in `writers` */
+    fs_writer *next; /* in `writers` */
     char buffer[WRITE_BUFFER];
 };
 
@@ -245,7 +252,8 @@ static bool in_use(const char *temporary) {
 static bool claim(fs_writer *w, char *name) {
     bool taken = false;
     mutex_lock(&writers_lock);
-    for (fs_writer *o = writers; name && o && !taken; o = o->next) taken = o->temporary && strcmp(o->temporary, name) == 0;
+    for (fs_writer *o = writers; name && o && !taken; o = o->next)
+        taken = o->temporary && strcmp(o->temporary, name) == 0;
     if (!taken) w->temporary = name;
     mutex_unlock(&writers_lock);
     return !taken;
@@ -280,12 +288,14 @@ static mode_t mode_of_new_file(void) {
     return 0666 & ~mask;
 }
 
-/* What stands at the path: a link is followed, so that it stays one; a device is written to directly, never replaced. */
+/* What stands at the path: a link is followed, so that it stays one; a device is written to directly, never replaced.
+ */
 static souk_status examine_target(fs_writer *w, const char *path, souk_error *err) {
     char real[PATH_MAX];
     struct stat st;
     bool there = stat(path, &st) == 0;
-    if (there && S_ISDIR(st.st_mode)) return err_set(err, SOUK_INPUT, "%s: cannot write there: it is a folder (give a file name)", path);
+    if (there && S_ISDIR(st.st_mode))
+        return err_set(err, SOUK_INPUT, "%s: cannot write there: it is a folder (give a file name)", path);
     w->direct = there && !S_ISREG(st.st_mode);
     w->mode = there && !w->direct ? st.st_mode & 0777 : mode_of_new_file();
     const char *target = there && !w->direct && realpath(path, real) ? real : path;
@@ -312,9 +322,11 @@ static souk_status open_temporary(fs_writer *w, souk_error *err) {
         }
         mem_free(name);
         if (code == EEXIST) continue;
-        return io_error(err, SOUK_IO, w->path, "write there", code, code == ENOENT ? " (create the folder first)" : AS_BEFORE);
+        return io_error(err, SOUK_IO, w->path, "write there", code,
+                        code == ENOENT ? " (create the folder first)" : AS_BEFORE);
     }
-    return err_set(err, SOUK_IO, "%s: cannot write there: 100 temporary files of that name exist already (remove %s.tmp-*)", w->path,
+    return err_set(err, SOUK_IO,
+                   "%s: cannot write there: 100 temporary files of that name exist already (remove %s.tmp-*)", w->path,
                    w->path);
 }
 
@@ -355,7 +367,7 @@ static souk_status write_error(const fs_writer *w, int code, souk_error *err) {
 
 static souk_status flush(fs_writer *w, souk_error *err) {
     size_t n = w->filled;
-    w->filled = 0;   /* after a failure the writer is only good for fs_abandon */
+    w->filled = 0; /* after a failure the writer is only good for fs_abandon */
     return write_fully(w->fd, w->buffer, n) ? SOUK_OK : write_error(w, errno, err);
 }
 
@@ -387,7 +399,7 @@ static int open_folder(const char *path) {
 }
 
 static int close_once(int *fd) {
-    int result = *fd >= 0 ? hooks()->close(*fd) : 0;   /* on Linux the descriptor is gone even when close fails */
+    int result = *fd >= 0 ? hooks()->close(*fd) : 0; /* on Linux the descriptor is gone even when close fails */
     *fd = -1;
     return result;
 }
@@ -422,15 +434,17 @@ souk_status fs_commit(fs_writer *w, souk_error *err) {
     souk_status status = flush(w, err);
     if (status == SOUK_OK && !w->direct) status = put_in_place(w, &renamed, err);
     if (w->direct && !w->standard && close_once(&w->fd) != 0 && status == SOUK_OK) status = write_error(w, errno, err);
-    if (renamed || w->direct) writer_free(w);
-    else fs_abandon(w);
+    if (renamed || w->direct)
+        writer_free(w);
+    else
+        fs_abandon(w);
     return status;
 }
 
 void fs_abandon(fs_writer *w) {
     if (!w) return;
     if (!w->standard) close_once(&w->fd);
-    if (w->temporary) hooks()->unlink(w->temporary);   /* if that fails too, a later fs_sweep finds it */
+    if (w->temporary) hooks()->unlink(w->temporary); /* if that fails too, a later fs_sweep finds it */
     writer_free(w);
 }
 

@@ -23,7 +23,7 @@ typedef struct fs_calls {
     int (*unlink)(const char *path);
 } fs_calls;
 const fs_calls *fs_default_calls(void);
-void fs_set_calls(const fs_calls *calls);              /* NULL: back to the default. Borrowed for as long as it is set. */
+void fs_set_calls(const fs_calls *calls); /* NULL: back to the default. Borrowed for as long as it is set. */
 
 /* ---- reading ---- */
 typedef struct fs_reader fs_reader;
@@ -34,25 +34,26 @@ souk_status fs_read(fs_reader *r, void *p, size_t n, size_t *got, souk_error *er
 void fs_close(fs_reader *r);
 /* The whole file, NUL added behind it; at most max bytes (SOUK_REFUSED beyond). Caller mem_free's *data. */
 souk_status fs_read_all(const char *path, size_t max, char **data, size_t *size, souk_error *err);
-int64_t fs_size(const char *path);                     /* -1: not a regular file or not there */
+int64_t fs_size(const char *path); /* -1: not a regular file or not there */
 bool fs_exists(const char *path);
 
 /* ---- writing whole files ---- */
 typedef struct fs_writer fs_writer;
 /* Opens PATH.tmp-PID (0600; at commit the mode of the file it replaces, or the umask's); nothing at PATH changes before
- * fs_commit. "-" writes to standard output and commit only flushes; so does a device (/dev/null), which is not replaced.
- * A link stays a link: the file it leads to is replaced. */
+ * fs_commit. "-" writes to standard output and commit only flushes; so does a device (/dev/null), which is not
+ * replaced. A link stays a link: the file it leads to is replaced. */
 souk_status fs_create(fs_writer **out, const char *path, souk_error *err);
 souk_status fs_write(fs_writer *w, const void *p, size_t n, souk_error *err);
 uint64_t fs_written(const fs_writer *w);
-/* Flush, fsync, rename over PATH, fsync the folder; frees w in every case. On failure PATH is as it was and the temporary
- * is gone; with one exception: when only the folder's fsync fails, PATH is the new file, whole, and the message says so. */
+/* Flush, fsync, rename over PATH, fsync the folder; frees w in every case. On failure PATH is as it was and the
+ * temporary is gone; with one exception: when only the folder's fsync fails, PATH is the new file, whole, and the
+ * message says so. */
 souk_status fs_commit(fs_writer *w, souk_error *err);
-void fs_abandon(fs_writer *w);                         /* removes the temporary and frees; NULL is a no-op */
-souk_status fs_write_all(const char *path, const void *p, size_t n, souk_error *err);   /* create + write + commit */
+void fs_abandon(fs_writer *w); /* removes the temporary and frees; NULL is a no-op */
+souk_status fs_write_all(const char *path, const void *p, size_t n, souk_error *err); /* create + write + commit */
 /* Appends one record to a log (not atomic, for NAME.log.jsonl): open, write, close. */
 souk_status fs_append(const char *path, const void *p, size_t n, souk_error *err);
-souk_status fs_remove(const char *path, souk_error *err);    /* a missing file is fine */
+souk_status fs_remove(const char *path, souk_error *err); /* a missing file is fine */
 /* Removes temporaries of PATH whose process is no longer alive (after a kill). */
 void fs_sweep(const char *path);
 
@@ -60,6 +61,6 @@ void fs_sweep(const char *path);
 /* Sorted matches of a glob (or the path itself when it has no wildcard): array of n strings, free with fs_glob_free. */
 souk_status fs_glob(const char *pattern, char ***paths, size_t *n, souk_error *err);
 void fs_glob_free(char **paths, size_t n);
-const char *fs_extension(const char *path);            /* ".csv", "" ; borrowed */
+const char *fs_extension(const char *path); /* ".csv", "" ; borrowed */
 
 #endif

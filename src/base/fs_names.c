@@ -50,9 +50,12 @@ souk_status fs_glob(const char *pattern, char ***paths, size_t *n, souk_error *e
     } else {
         int result = glob(pattern, GLOB_NOSORT, NULL, &found);
         if (result == GLOB_NOMATCH)
-            status = err_set(err, SOUK_INPUT, "%s: no file has a name like that (check the pattern and the folder)", pattern);
-        else if (result == GLOB_NOSPACE) status = err_nomem(err, "listing files");
-        else if (result != 0) status = err_set(err, SOUK_IO, "%s: cannot read the folder (check its permissions)", pattern);
+            status = err_set(err, SOUK_INPUT, "%s: no file has a name like that (check the pattern and the folder)",
+                             pattern);
+        else if (result == GLOB_NOSPACE)
+            status = err_nomem(err, "listing files");
+        else if (result != 0)
+            status = err_set(err, SOUK_IO, "%s: cannot read the folder (check its permissions)", pattern);
         for (size_t i = 0; status == SOUK_OK && i < found.gl_pathc; i++)
             if (!list_add(&list, found.gl_pathv[i])) status = err_nomem(err, "listing files");
         globfree(&found);
@@ -81,7 +84,8 @@ static int64_t temporary_process(const char *suffix) {
     if (!num_parse_int64(suffix, digits, &pid) || pid <= 0 || pid > INT_MAX) return -1;
     if (suffix[digits] == '\0') return pid;
     const char *rest = suffix + digits + 1;
-    return suffix[digits] == '-' && *rest != '+' && *rest != '-' && num_parse_int64(rest, strlen(rest), &number) ? pid : -1;
+    bool numbered = suffix[digits] == '-' && *rest != '+' && *rest != '-';
+    return numbered && num_parse_int64(rest, strlen(rest), &number) ? pid : -1;
 }
 
 static bool process_gone(int64_t pid) { return kill((pid_t)pid, 0) != 0 && errno == ESRCH; }

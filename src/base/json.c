@@ -7,7 +7,7 @@
  * Leaves to others: what the keys mean; unknown keys are reported by the readers of each format.
  * Invariant: the writer emits valid UTF-8 and valid JSON whatever the strings hold; nesting errors of the caller are
  * asserted. */
-#include <jansson.h>   /* before json.h, which renames four names that both have */
+#include <jansson.h> /* before json.h, which renames four names that both have */
 
 #include "base/json.h"
 
@@ -20,12 +20,14 @@
 #include "base/thread.h"
 #include "base/utf8.h"
 
-struct json_doc { json_t *root; };
+struct json_doc {
+    json_t *root;
+};
 
 static _Thread_local bool allocation_failed;
 /* jansson's lexer appends to its text buffer without looking whether it grew, and then reads beyond the end of what is
- * there, or asserts. So the first allocation that fails during a parse is met from a reserve as large as that buffer can
- * get, and the input ends there (next_byte): the lexer never wants another byte, and everything later checks. */
+ * there, or asserts. So the first allocation that fails during a parse is met from a reserve as large as that buffer
+ * can get, and the input ends there (next_byte): the lexer never wants another byte, and everything later checks. */
 static _Thread_local void *reserve;
 static _Thread_local size_t reserve_size;
 
@@ -51,18 +53,23 @@ static void set_allocator(void) {
 
 /* ---- reading ---- */
 
-typedef struct position { int64_t line, column; } position;
+typedef struct position {
+    int64_t line, column;
+} position;
 
 static position position_of(const char *text, size_t at) {
     position p = {1, 1};
     for (size_t i = 0; i < at; i++) {
-        if (text[i] == '\n') p = (position){p.line + 1, 1};
-        else if (((unsigned char)text[i] & 0xC0) != 0x80) p.column++;
+        if (text[i] == '\n')
+            p = (position){p.line + 1, 1};
+        else if (((unsigned char)text[i] & 0xC0) != 0x80)
+            p.column++;
     }
     return p;
 }
 
-/* Refuses brackets deeper than max_depth. Strings are skipped; whether the text is JSON at all is jansson's business. */
+/* Refuses brackets deeper than max_depth. Strings are skipped; whether the text is JSON at all is jansson's business.
+ */
 static souk_status check_depth(const char *text, size_t n, int max_depth, souk_error *err) {
     int depth = 0;
     for (size_t i = 0; i < n; i++) {
@@ -73,8 +80,8 @@ static souk_status check_depth(const char *text, size_t n, int max_depth, souk_e
             if (++depth <= max_depth) continue;
             position p = position_of(text, i);
             return err_at(err, SOUK_INPUT, p.line, (int64_t)i,
-                          "line %lld, column %lld: arrays and objects are nested deeper than the limit of %d levels", (long long)p.line,
-                          (long long)p.column, max_depth);
+                          "line %lld, column %lld: arrays and objects are nested deeper than the limit of %d levels",
+                          (long long)p.line, (long long)p.column, max_depth);
         } else if (c == ']' || c == '}') {
             depth--;
         }
@@ -94,11 +101,13 @@ static souk_status parse_error(const json_error_t *e, souk_error *err) {
     }
     text[n] = '\0';
     int64_t line = e->line > 0 ? e->line : 1, column = e->column > 0 ? e->column : 1;
-    return err_at(err, SOUK_INPUT, line, e->position, "line %lld, column %lld: not valid JSON: %s", (long long)line, (long long)column,
-                  n ? text : "unreadable");
+    return err_at(err, SOUK_INPUT, line, e->position, "line %lld, column %lld: not valid JSON: %s", (long long)line,
+                  (long long)column, n ? text : "unreadable");
 }
 
-typedef struct source { const char *at, *end; } source;
+typedef struct source {
+    const char *at, *end;
+} source;
 
 /* One byte at a time, so that nothing is read ahead of a failed allocation. */
 static size_t next_byte(void *buffer, size_t n, void *context) {
@@ -162,7 +171,9 @@ json_type json_kind(const json_value *v) {
     return JSON_KIND_NULL;
 }
 
-const json_value *json_get(const json_value *object, const char *key) { return outer(json_object_get(inner(object), key)); }
+const json_value *json_get(const json_value *object, const char *key) {
+    return outer(json_object_get(inner(object), key));
+}
 
 size_t json_length(const json_value *v) {
     return json_kind(v) == JSON_KIND_OBJECT ? json_object_size(inner(v)) : json_array_size(inner(v));
@@ -192,7 +203,7 @@ bool json_bool(const json_value *v, bool *out) {
 }
 
 bool json_next(const json_value *object, void **it, const char **key, const json_value **value) {
-    json_t *o = (json_t *)(uintptr_t)inner(object);   /* jansson's iterators want a mutable object, and leave it alone */
+    json_t *o = (json_t *)(uintptr_t)inner(object); /* jansson's iterators want a mutable object, and leave it alone */
     *it = *it ? json_object_iter_next(o, *it) : json_object_iter(o);
     if (!*it) return false;
     if (key) *key = json_object_iter_key(*it);
@@ -245,8 +256,8 @@ void json_array(json_writer *w) { open_level(w, '['); }
 void json_end_array(json_writer *w) { close_level(w, ']'); }
 
 static void put_quoted(buf *out, const char *s, size_t n) {
-    static const char short_escapes[] = "btn\0fr";   /* for 8, 9, 10, 12, 13 */
-    size_t plain = 0;                                   /* start of the bytes that need no escape */
+    static const char short_escapes[] = "btn\0fr"; /* for 8, 9, 10, 12, 13 */
+    size_t plain = 0;                              /* start of the bytes that need no escape */
     buf_char(out, '"');
     for (size_t i = 0; i < n;) {
         unsigned char c = (unsigned char)s[i];
@@ -258,10 +269,14 @@ static void put_quoted(buf *out, const char *s, size_t n) {
             continue;
         }
         buf_add(out, s + plain, i - plain);
-        if (broken) buf_str(out, "\xEF\xBF\xBD");
-        else if (c == '"' || c == '\\') buf_add(out, (char[]){'\\', (char)c}, 2);
-        else if (c >= 8 && c <= 13 && c != 11) buf_add(out, (char[]){'\\', short_escapes[c - 8]}, 2);
-        else buf_printf(out, "\\u%04x", (unsigned)c);
+        if (broken)
+            buf_str(out, "\xEF\xBF\xBD");
+        else if (c == '"' || c == '\\')
+            buf_add(out, (char[]){'\\', (char)c}, 2);
+        else if (c >= 8 && c <= 13 && c != 11)
+            buf_add(out, (char[]){'\\', short_escapes[c - 8]}, 2);
+        else
+            buf_printf(out, "\\u%04x", (unsigned)c);
         i += length;
         plain = i;
     }
@@ -283,8 +298,10 @@ void json_put_string_n(json_writer *w, const char *s, size_t n) {
 }
 
 void json_put_string(json_writer *w, const char *s) {
-    if (s) json_put_string_n(w, s, strlen(s));
-    else json_put_null(w);
+    if (s)
+        json_put_string_n(w, s, strlen(s));
+    else
+        json_put_null(w);
 }
 
 void json_put_int(json_writer *w, int64_t v) {
@@ -299,8 +316,10 @@ void json_put_double(json_writer *w, double v) {
         return;
     }
     separate(w);
-    if (v == 0 && signbit(v)) buf_str(w->out, "-0.0");   /* "-0" would be read as the integer 0 */
-    else buf_double(w->out, v);
+    if (v == 0 && signbit(v))
+        buf_str(w->out, "-0.0"); /* "-0" would be read as the integer 0 */
+    else
+        buf_double(w->out, v);
 }
 
 void json_put_raw(json_writer *w, const char *json) {

@@ -19,14 +19,15 @@ enum { MAP_FIRST_SLOTS = 64 };
 
 struct map {
     uint64_t *slots;
-    size_t mask;            /* number of slots - 1 */
+    size_t mask; /* number of slots - 1 */
     map_entry *entries;
     size_t count, capacity;
     arena keys;
 };
 
 /* Odd constants with about half of their bits set: fractional parts of the square roots of 2, 3, 5 and 7. */
-static const uint64_t K0 = 0x6a09e667f3bcc909u, K1 = 0xbb67ae8584caa73bu, K2 = 0x3c6ef372fe94f82bu, K3 = 0xa54ff53a5f1d36f1u;
+static const uint64_t K0 = 0x6a09e667f3bcc909u, K1 = 0xbb67ae8584caa73bu, K2 = 0x3c6ef372fe94f82bu,
+                      K3 = 0xa54ff53a5f1d36f1u;
 
 static inline uint64_t load8(const unsigned char *p) {
     uint64_t v;
@@ -141,7 +142,7 @@ int64_t map_put_hash(map *m, const void *key, size_t n, uint64_t hash, bool *is_
     size_t at = find_slot(m, key, n, hash);
     if (is_new) *is_new = m->slots[at] == 0;
     if (m->slots[at]) return (int64_t)(uint32_t)m->slots[at] - 1;
-    if (is_new) *is_new = false;   /* until it is there */
+    if (is_new) *is_new = false; /* until it is there */
     if (n > UINT32_MAX || m->count >= UINT32_MAX - 1) return -1;
     if (!mem_grow(&m->entries, &m->capacity, m->count, sizeof *m->entries)) return -1;
     if (m->count + 1 > (m->mask + 1) / 8 * 5) {
@@ -156,7 +157,9 @@ int64_t map_put_hash(map *m, const void *key, size_t n, uint64_t hash, bool *is_
     return (int64_t)m->count++;
 }
 
-int64_t map_put(map *m, const void *key, size_t n, bool *is_new) { return map_put_hash(m, key, n, map_hash(key, n), is_new); }
+int64_t map_put(map *m, const void *key, size_t n, bool *is_new) {
+    return map_put_hash(m, key, n, map_hash(key, n), is_new);
+}
 
 int64_t map_count(const map *m) { return (int64_t)m->count; }
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 typedef struct map_entry {
-    const char *key;      /* not NUL-terminated */
+    const char *key; /* not NUL-terminated */
     uint32_t key_len;
     uint32_t unused;
     uint64_t hash;
@@ -19,9 +19,9 @@ typedef struct map_entry {
 
 typedef struct map map;
 
-map *map_new(void);                                                /* NULL: out of memory */
+map *map_new(void); /* NULL: out of memory */
 void map_free(map *m);
-uint64_t map_hash(const void *bytes, size_t n);                    /* fixed function: the same on every machine and run */
+uint64_t map_hash(const void *bytes, size_t n); /* fixed function: the same on every machine and run */
 /* The entry's index, or -1 when there is none. */
 int64_t map_find(const map *m, const void *key, size_t n);
 int64_t map_find_hash(const map *m, const void *key, size_t n, uint64_t hash);
@@ -29,7 +29,7 @@ int64_t map_find_hash(const map *m, const void *key, size_t n, uint64_t hash);
 int64_t map_put(map *m, const void *key, size_t n, bool *is_new);
 int64_t map_put_hash(map *m, const void *key, size_t n, uint64_t hash, bool *is_new);
 int64_t map_count(const map *m);
-map_entry *map_at(map *m, int64_t index);                          /* borrowed until the next put */
+map_entry *map_at(map *m, int64_t index); /* borrowed until the next put */
 const map_entry *map_at_const(const map *m, int64_t index);
 
 #endif

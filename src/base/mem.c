@@ -37,12 +37,13 @@ enum { ARENA_ZONE = 0 };
 
 enum { MEM_MAGIC = 0x6b756f73, MEM_ALIGN = 64, ARENA_FIRST = 4096, ARENA_LARGEST = 1 << 20 };
 
-/* One block of a tebibyte is a wrong size, not a wish; sanitizers stop the program at this limit instead of refusing. */
+/* One block of a tebibyte is a wrong size, not a wish; sanitizers stop the program at this limit instead of refusing.
+ */
 #define MEM_LARGEST ((size_t)1 << 40)
 
 typedef struct mem_header {
-    size_t size;       /* user bytes */
-    uint32_t offset;   /* user pointer - start of the malloc'ed memory */
+    size_t size;     /* user bytes */
+    uint32_t offset; /* user pointer - start of the malloc'ed memory */
     uint32_t magic;
 } mem_header;
 _Static_assert(sizeof(mem_header) == 16, "user memory keeps malloc's alignment of 16");
@@ -77,7 +78,7 @@ static void count_live(int64_t blocks, int64_t bytes) {
 
 static mem_header *header_of(void *p) {
     mem_header *h = (mem_header *)p - 1;
-    assert(h->magic == MEM_MAGIC);   /* a pointer that did not come from here, or was freed already */
+    assert(h->magic == MEM_MAGIC); /* a pointer that did not come from here, or was freed already */
     return h;
 }
 
@@ -111,7 +112,7 @@ void *mem_realloc(void *p, size_t count, size_t size) {
     if (!p) return mem_alloc(n);
     if (refused(n)) return NULL;
     mem_header *h = header_of(p);
-    assert(h->offset == sizeof(mem_header));   /* aligned blocks do not grow */
+    assert(h->offset == sizeof(mem_header)); /* aligned blocks do not grow */
     size_t old = h->size;
     mem_header *moved = realloc(h, n + sizeof(mem_header));
     if (!moved) return NULL;
@@ -175,7 +176,7 @@ bool mem_grow(void *pointer_to_p, size_t *capacity, size_t count, size_t size) {
     size_t wanted = 16;
     if (*capacity && !size_mul(*capacity, 2, &wanted)) return false;
     void *p, *grown;
-    memcpy(&p, pointer_to_p, sizeof p);   /* the caller's pointer has a type of its own: no void ** alias */
+    memcpy(&p, pointer_to_p, sizeof p); /* the caller's pointer has a type of its own: no void ** alias */
     grown = mem_realloc(p, wanted, size);
     if (!grown) return false;
     memcpy(pointer_to_p, &grown, sizeof grown);
@@ -187,7 +188,7 @@ bool mem_grow(void *pointer_to_p, size_t *capacity, size_t count, size_t size) {
 
 struct arena_block {
     arena_block *next;
-    size_t capacity;   /* bytes behind this struct */
+    size_t capacity; /* bytes behind this struct */
     size_t used;
     char unused[40];
 };
@@ -200,7 +201,7 @@ static char *block_data(arena_block *b) { return (char *)(b + 1); }
 /* A new block with room for n bytes becomes the head; one made for a single large piece goes behind the head instead,
  * so that the head's free space is not lost. */
 static arena_block *arena_add_block(arena *a, size_t n) {
-    if (a->block_size == 0) a->block_size = ARENA_FIRST;   /* an arena of zeros is an empty one */
+    if (a->block_size == 0) a->block_size = ARENA_FIRST; /* an arena of zeros is an empty one */
     bool large = n > a->block_size;
     size_t capacity = large ? n : a->block_size, size;
     if (!size_add(capacity, sizeof(arena_block), &size)) return NULL;

@@ -25,7 +25,9 @@ static const double power10[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7, 
                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static locale_t c_locale;
-static void make_c_locale(void) { c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); }   /* glibc: static, never freed */
+static void make_c_locale(void) {
+    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* glibc: static, never freed */
+}
 static locale_t get_c_locale(void) {
     static int once;
     thread_once(&once, make_c_locale);
@@ -45,14 +47,17 @@ static bool is_digit(char c) { return (unsigned char)(c - '0') < 10; }
 
 /* True when all 8 bytes of v are ASCII digits. */
 static bool eight_digits(uint64_t v) {
-    return ((v & 0xF0F0F0F0F0F0F0F0u) | (((v + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4)) == 0x3333333333333333u;
+    return ((v & 0xF0F0F0F0F0F0F0F0u) | (((v + 0x0606060606060606u) & 0xF0F0F0F0F0F0F0F0u) >> 4)) ==
+           0x3333333333333333u;
 }
 
 /* The number that 8 digits spell, first digit in the lowest byte: pairs, then fours, then eight. */
 static uint64_t spell_eight(uint64_t v) {
     v -= 0x3030303030303030u;
     v = v * 10 + (v >> 8);
-    return (((v & 0x000000FF000000FFu) * 0x000F424000000064u) + (((v >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >> 32;
+    return (((v & 0x000000FF000000FFu) * 0x000F424000000064u) +
+            (((v >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+           32;
 }
 
 /* Adds the digits at s to *w; returns how many. *w is right only while the total stays within 19 digits. */
@@ -76,7 +81,7 @@ static double round_to_double(unsigned __int128 m, int e, bool sticky) {
     uint64_t high = (uint64_t)(m >> 64), low = (uint64_t)m;
     int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll(low);
     int shift = bits - 53;
-    if (shift <= 0) return ldexp((double)low, e);   /* exact: callers with a sticky bit give at least 64 bits */
+    if (shift <= 0) return ldexp((double)low, e); /* exact: callers with a sticky bit give at least 64 bits */
     unsigned __int128 rest = m & (((unsigned __int128)1 << shift) - 1), half = (unsigned __int128)1 << (shift - 1);
     uint64_t q = (uint64_t)(m >> shift);
     if (rest > half || (rest == half && (sticky || (q & 1)))) q++;
@@ -89,8 +94,8 @@ static double scale_exact(uint64_t w, int e) {
     for (int i = 0; i < (e < 0 ? -e : e); i++) five *= 5;
     if (e >= 0) return round_to_double((unsigned __int128)w * five, e, false);
     int lead = __builtin_clzll(w);
-    unsigned __int128 numerator = (unsigned __int128)(w << lead) << 64;   /* w * 2^(lead + 64), at least 2^127 */
-    unsigned __int128 q = numerator / five;                                /* at least 2^64: 53 bits and more to spare */
+    unsigned __int128 numerator = (unsigned __int128)(w << lead) << 64; /* w * 2^(lead + 64), at least 2^127 */
+    unsigned __int128 q = numerator / five;                             /* at least 2^64: 53 bits and more to spare */
     return round_to_double(q, e - lead - 64, numerator % five != 0);
 }
 
@@ -138,14 +143,18 @@ bool num_parse_double(const char *s, size_t n, double *out) {
     }
     size_t significant = whole + fraction;
     for (const char *z = digits; significant > 19 && (*z == '0' || *z == '.'); z++)
-        if (*z == '0') significant--;   /* leading zeros took no room in w */
+        if (*z == '0') significant--; /* leading zeros took no room in w */
     exponent -= (int)fraction;
     if (significant > 19 || exponent < -27 || exponent > 27) return parse_slowly(s, n, out);
     double v;
-    if (w == 0) v = 0;
-    else if (w >> 53 == 0 && exponent >= 0 && exponent <= 22) v = (double)w * power10[exponent];
-    else if (w >> 53 == 0 && exponent < 0 && exponent >= -22) v = (double)w / power10[-exponent];
-    else v = scale_exact(w, exponent);
+    if (w == 0)
+        v = 0;
+    else if (w >> 53 == 0 && exponent >= 0 && exponent <= 22)
+        v = (double)w * power10[exponent];
+    else if (w >> 53 == 0 && exponent < 0 && exponent >= -22)
+        v = (double)w / power10[-exponent];
+    else
+        v = scale_exact(w, exponent);
     *out = negative ? -v : v;
     return true;
 }
@@ -155,7 +164,7 @@ bool num_parse_int64(const char *s, size_t n, int64_t *out) {
     bool negative = n && *p == '-';
     if (n && (*p == '-' || *p == '+')) p++;
     if (p == end) return false;
-    int64_t v = 0;   /* gathered below zero, where int64 has one more value */
+    int64_t v = 0; /* gathered below zero, where int64 has one more value */
     for (; p < end; p++) {
         if (!is_digit(*p) || __builtin_mul_overflow(v, 10, &v) || __builtin_sub_overflow(v, *p - '0', &v)) return false;
     }
@@ -247,7 +256,7 @@ static size_t format_short(char *dst, bool negative, double a, reads_back_fn sam
     for (int k = 0; k <= 22; k++) {
         double scaled = a * power10[k];
         if (scaled >= 1e15) return 0;
-        double m = nearbyint(scaled);   /* ties to even, as every printer of digits does */
+        double m = nearbyint(scaled); /* ties to even, as every printer of digits does */
         if (power_of_two && !same(m / power10[k], a)) m++;
         if (m < 1 || !same(m / power10[k], a)) continue;
         char text[20], *end = text + sizeof text, *start = put_digits(end, (uint64_t)m);

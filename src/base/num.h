@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* False: not a number as above, over 1,000 bytes long, or too large for a double (a tiny one becomes 0 or a denormal). */
+/* False: not a number as above, over 1,000 bytes long, or too large for a double (a tiny one becomes 0 or a denormal).
+ */
 bool num_parse_double(const char *s, size_t n, double *out);
 /* An optional sign and digits. False: anything else, or outside int64. */
 bool num_parse_int64(const char *s, size_t n, int64_t *out);

@@ -16,12 +16,12 @@
 void rng_philox_raw(const uint32_t key[2], const uint32_t counter[4], uint32_t out[4]) {
     uint32_t k0 = key[0], k1 = key[1], c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
     for (int round = 0; round < 10; round++) {
-        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2;   /* the paper's multipliers */
+        uint64_t p0 = (uint64_t)0xD2511F53u * c0, p1 = (uint64_t)0xCD9E8D57u * c2; /* the paper's multipliers */
         c0 = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
         c1 = (uint32_t)p1;
         c2 = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
         c3 = (uint32_t)p0;
-        k0 += 0x9E3779B9u;   /* Weyl sequence: golden ratio, sqrt(3) - 1 */
+        k0 += 0x9E3779B9u; /* Weyl sequence: golden ratio, sqrt(3) - 1 */
         k1 += 0xBB67AE85u;
     }
     out[0] = c0;
@@ -71,7 +71,7 @@ uint64_t rng_below(rng_key key, uint64_t i, uint64_t n) {
 
 double rng_normal(rng_key key, uint64_t i) {
     uint64_t even = i & ~(uint64_t)1;
-    double u = 1 - rng_uniform(key, even);   /* in (0, 1]: the logarithm is finite */
+    double u = 1 - rng_uniform(key, even); /* in (0, 1]: the logarithm is finite */
     double angle = 0x1.921fb54442d18p+2 * rng_uniform(key, even + 1);
     double radius = sqrt(-2 * dmath_log(u));
     return radius * (i & 1 ? dmath_sin(angle) : dmath_cos(angle));

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What is being drawn: seed and purpose. `stream` tells apart ops, parameters, epochs' shuffles, bootstraps (enum below,
- * or an op's number in the graph); `step` is the optimiser step, epoch or replicate. */
+/* What is being drawn: seed and purpose. `stream` tells apart ops, parameters, epochs' shuffles, bootstraps (enum
+ * below, or an op's number in the graph); `step` is the optimiser step, epoch or replicate. */
 typedef struct rng_key {
     uint64_t seed;
     uint32_t stream;

@@ -9,11 +9,11 @@
  *     worker:  wait for a new epoch -> take tasks -> done += taken -> wake the caller if it was the last
  *
  * Waiting is pause for a few microseconds, then sched_yield for some more (gives the CPU to a neighbour who wants it),
- * then a futex. A worker that the scheduler takes off its CPU in the middle of a task holds the job up for milliseconds;
- * where a job waited longer than it would have taken alone, the caller works alone for a while (20 ms, doubling to 320)
- * before it asks for help again: beside a busy neighbour one core's speed is safe, two are not to be had.
- * Invariant: the job's fields change only when done == n and the old epoch has left the ticket, so a successful swap on
- * a job's ticket proves that the fields read before belong to it. */
+ * then a futex. A worker that the scheduler takes off its CPU in the middle of a task holds the job up for
+ * milliseconds; where a job waited longer than it would have taken alone, the caller works alone for a while (20 ms,
+ * doubling to 320) before it asks for help again: beside a busy neighbour one core's speed is safe, two are not to be
+ * had. Invariant: the job's fields change only when done == n and the old epoch has left the ticket, so a successful
+ * swap on a job's ticket proves that the fields read before belong to it. */
 #include "base/thread.h"
 
 #include <assert.h>
@@ -33,7 +33,8 @@
 
 typedef void (*task_fn)(void *context, int64_t task, int worker);
 
-/* How long a waiting thread stays awake. A worker waits longer: between two steps of a plan it should still be there. */
+/* How long a waiting thread stays awake. A worker waits longer: between two steps of a plan it should still be there.
+ */
 enum { SPIN_PAUSES = 60, CALLER_YIELD_NS = 20000, WORKER_YIELD_NS = 60000, TASKS_MAX = 1 << 30 };
 
 /* A wait this long is a descheduled worker; how long the caller then works alone, the first time and at most. */
@@ -41,28 +42,28 @@ enum { STALL_NS = 1000000, ALONE_FIRST_NS = 20000000, ALONE_MOST_NS = 320000000 
 
 typedef struct worker {
     pool *owner;
-    int index;          /* 1 … threads - 1 */
+    int index; /* 1 … threads - 1 */
     pthread_t id;
 } worker;
 
 struct pool {
-    _Alignas(64) atomic_uint_fast64_t ticket;   /* epoch << 32 | next task */
-    _Alignas(64) atomic_uint epoch;             /* futex of the workers: the ticket's epoch */
-    atomic_uint parked;                         /* workers inside futex_wait */
+    _Alignas(64) atomic_uint_fast64_t ticket; /* epoch << 32 | next task */
+    _Alignas(64) atomic_uint epoch;           /* futex of the workers: the ticket's epoch */
+    atomic_uint parked;                       /* workers inside futex_wait */
     atomic_bool stop;
     _Atomic(task_fn) fn;
     _Atomic(void *) context;
     atomic_uint n;
-    atomic_int_fast64_t first;                  /* number of the job's task 0, for more than TASKS_MAX tasks */
-    _Alignas(64) atomic_uint done;              /* futex of the caller */
+    atomic_int_fast64_t first;     /* number of the job's task 0, for more than TASKS_MAX tasks */
+    _Alignas(64) atomic_uint done; /* futex of the caller */
     atomic_uint caller_parked;
-    pthread_mutex_t callers;                    /* one job at a time; guards the two below */
-    int64_t alone_until, alone_ns;              /* the caller works alone until then (0: never did), for that long */
+    pthread_mutex_t callers;       /* one job at a time; guards the two below */
+    int64_t alone_until, alone_ns; /* the caller works alone until then (0: never did), for that long */
     int threads;
     worker workers[];
 };
 
-static _Thread_local const pool *inside;        /* the pool whose task this thread runs: catches reentrance */
+static _Thread_local const pool *inside; /* the pool whose task this thread runs: catches reentrance */
 
 /* ---- waiting ---- */
 
@@ -117,7 +118,9 @@ static unsigned take_tasks(pool *p, uint32_t epoch, int worker_index) {
     inside = p;
     uint_fast64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
     while ((uint32_t)(ticket >> 32) == epoch && (uint32_t)ticket < n) {
-        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
         fn(context, first + (uint32_t)ticket, worker_index);
         taken++;
         ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
@@ -136,7 +139,7 @@ static void *worker_main(void *argument) {
     uint32_t seen = 0;
     while (true) {
         if (!wait_awake(&p->epoch, seen, WORKER_YIELD_NS)) {
-            atomic_fetch_add(&p->parked, 1);   /* before the kernel compares epoch: see publish */
+            atomic_fetch_add(&p->parked, 1); /* before the kernel compares epoch: see publish */
             while (atomic_load(&p->epoch) == seen) futex_wait(&p->epoch, seen);
             atomic_fetch_sub(&p->parked, 1);
         }
@@ -246,7 +249,7 @@ pool *pool_new(int threads) {
     for (int i = 1; i < threads; i++) {
         worker *w = &p->workers[i - 1];
         *w = (worker){.owner = p, .index = i};
-        if (!start_quietly(&w->id, worker_main, w)) break;   /* fewer threads: slower, the same results */
+        if (!start_quietly(&w->id, worker_main, w)) break; /* fewer threads: slower, the same results */
         p->threads++;
     }
     if (p->threads > 1 || threads == 1) return p;

@@ -16,7 +16,7 @@ int thread_cpus(void);
 /* threads <= 0: thread_cpus(). 1 makes no thread. NULL: out of memory or no thread could be started. */
 pool *pool_new(int threads);
 void pool_free(pool *p);
-int pool_threads(const pool *p);                       /* NULL counts as 1 */
+int pool_threads(const pool *p); /* NULL counts as 1 */
 /* Runs fn(context, task, worker) for task 0 … n-1, worker in [0, pool_threads). Returns when all are done.
  * p NULL runs them in order here. Not reentrant: a task may not call pool_run on the same pool. Allocates nothing.
  * Two threads may call it on one pool at once; the second waits. */
@@ -24,7 +24,9 @@ void pool_run(pool *p, int64_t n, void (*fn)(void *context, int64_t task, int wo
 
 /* Holds a pthread_mutex_t (thread.c asserts that it fits). One of zeros, as at file scope, is ready: on Linux that is
  * what mutex_init makes, and a test says so. */
-typedef struct mutex { uint64_t opaque[8]; } mutex;
+typedef struct mutex {
+    uint64_t opaque[8];
+} mutex;
 void mutex_init(mutex *m);
 void mutex_clear(mutex *m);
 void mutex_lock(mutex *m);
@@ -35,6 +37,6 @@ void thread_once(int *state, void (*fn)(void));
 /* A plain thread, for tests and readers-ahead. NULL: could not be started. */
 typedef struct thread thread;
 thread *thread_start(void (*fn)(void *context), void *context);
-void thread_join(thread *t);                           /* waits and frees */
+void thread_join(thread *t); /* waits and frees */
 
 #endif

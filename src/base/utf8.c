@@ -29,11 +29,11 @@ static size_t character_length(const unsigned char *s, size_t n) {
     if (lead < 0xE0) return n >= 2 && continuation(s[1]) ? 2 : 0;
     if (lead < 0xF0) {
         if (n < 3 || !continuation(s[1]) || !continuation(s[2])) return 0;
-        if ((lead == 0xE0 && s[1] < 0xA0) || (lead == 0xED && s[1] > 0x9F)) return 0;   /* overlong, surrogate */
+        if ((lead == 0xE0 && s[1] < 0xA0) || (lead == 0xED && s[1] > 0x9F)) return 0; /* overlong, surrogate */
         return 3;
     }
     if (lead > 0xF4 || n < 4 || !continuation(s[1]) || !continuation(s[2]) || !continuation(s[3])) return 0;
-    if ((lead == 0xF0 && s[1] < 0x90) || (lead == 0xF4 && s[1] > 0x8F)) return 0;       /* overlong, beyond 10FFFF */
+    if ((lead == 0xF0 && s[1] < 0x90) || (lead == 0xF4 && s[1] > 0x8F)) return 0; /* overlong, beyond 10FFFF */
     return 4;
 }
 
@@ -96,7 +96,9 @@ size_t utf8_count(const char *s, size_t n) {
 
 /* ---- case ---- */
 
-typedef struct range { uint32_t first, last; } range;
+typedef struct range {
+    uint32_t first, last;
+} range;
 
 static bool in_ranges(const range *r, size_t n, uint32_t c) {
     for (size_t i = 0; i < n; i++)
@@ -162,7 +164,7 @@ static bool final_sigma(const char *s, size_t n, size_t at) {
 
 /* Lowers eight ASCII bytes at once: adds 32 where a byte lies in 'A'..'Z'. */
 static inline uint64_t lower8(uint64_t v) {
-    uint64_t above_at = v + 0x3F3F3F3F3F3F3F3Fu, above_z = v + 0x2525252525252525u;   /* high bit: >= 'A', > 'Z' */
+    uint64_t above_at = v + 0x3F3F3F3F3F3F3F3Fu, above_z = v + 0x2525252525252525u; /* high bit: >= 'A', > 'Z' */
     return v + (((above_at & ~above_z) & HIGH_BITS) >> 2);
 }
 
@@ -184,12 +186,14 @@ static size_t lower_one(buf *out, const char *s, size_t n, size_t at) {
     uint32_t c;
     size_t length = utf8_decode(s + at, n - at, &c);
     char text[4];
-    if (c == 0x130) {   /* capital I with dot: i and a combining dot above */
+    if (c == 0x130) { /* capital I with dot: i and a combining dot above */
         buf_add(out, "i\xCC\x87", 3);
         return length;
     }
-    if (c == 0x3A3) c = final_sigma(s, n, at) ? 0x3C2 : 0x3C3;
-    else c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
+    if (c == 0x3A3)
+        c = final_sigma(s, n, at) ? 0x3C2 : 0x3C3;
+    else
+        c = (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
     buf_add(out, text, utf8_encode(c, text));
     return length;
 }
@@ -221,7 +225,8 @@ size_t utf8_width(const char *s, size_t n) {
 bool utf8_is_space(uint32_t c) {
     if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13);
     if (c >= 0x2000 && c <= 0x200A) return true;
-    return c == 0x85 || c == 0xA0 || c == 0x1680 || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return c == 0x85 || c == 0xA0 || c == 0x1680 || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F ||
+           c == 0x3000;
 }
 
 /* The blocks that BERT's tokenizer splits into single characters. */

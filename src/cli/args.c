@@ -102,7 +102,8 @@ static int check_value(const souk_setting *s, const char *value) {
         return 2;
     }
     long long most = 1000000; /* all but the seed are counts */
-    if (!strcmp(s->type, "int") && strcmp(s->name, "--seed") && !(strtoll(value, NULL, 10) >= 0 && strtoll(value, NULL, 10) <= most)) {
+    if (!strcmp(s->type, "int") && strcmp(s->name, "--seed") &&
+        !(strtoll(value, NULL, 10) >= 0 && strtoll(value, NULL, 10) <= most)) {
         fprintf(stderr, "souk: %s takes a whole number from 0 to %lld, not \"%s\"\n", s->name, most, value);
         return 2;
     }

@@ -1,6 +1,8 @@
 /* cmd_train.c - `souk train` and `souk init`. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli.h"
 
@@ -32,11 +34,28 @@ static bool ends_with(const char *text, const char *end) {
     return n >= m && !strcmp(text + n - m, end);
 }
 
+/* Whether a file can be written there, found out before hours of training; nothing is left behind. */
+static int check_writable(const char *path) {
+    struct stat s;
+    if (!path || !strcmp(path, "-")) return 0;
+    bool there = stat(path, &s) == 0;
+    if (there && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode)) return 0; /* a pipe is opened once */
+    FILE *f = fopen(path, "a");
+    if (!f) {
+        fprintf(stderr, "souk: %s: cannot write there: %s\n", path, strerror(errno));
+        return 1;
+    }
+    fclose(f);
+    if (!there) remove(path);
+    return 0;
+}
+
 int cmd_train(const args *a) {
     souk_error err = {0};
     souk_train_options o;
     souk_train_report *report = NULL;
     if (args_need(a, 1) || training_options(a, &o)) return 2;
+    if (check_writable(args_text(a, "--history"))) return 1;
     progress_begin(args_flag(a, "--quiet"));
     if (souk_train(a->positional[0], &o, NULL, &report, &err) != SOUK_OK) {
         if (err.code == SOUK_INTERRUPTED && o.out)

@@ -9,7 +9,7 @@ typedef struct split {
     int64_t *train, *valid, *test;
     int64_t n_train, n_valid, n_test;
     bool by_time;
-    bool last;             /* the validation rows are the last ones */
+    bool last; /* the validation rows are the last ones */
 } split;
 
 typedef struct split_shares {

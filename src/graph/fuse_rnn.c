@@ -1,12 +1,12 @@
-/* fuse_rnn - embedding + LSTM becomes op_lstm_tokens, which projects each distinct token once and runs shared leading pads
- * once. Legal where nobody else reads the embedding's output, no dropout is in force, and the mask, if any, is ids != 0. */
+/* fuse_rnn - embedding + LSTM becomes op_lstm_tokens, which projects each distinct token once and runs shared leading
+ * pads once. Legal where nobody else reads the embedding's output, no dropout is in force, and the mask, if any, is ids
+ * != 0. */
 #include "graph/fuse.h"
 
 #include "graph/op_rnn.h"
 #include "graph/rnn_tokens.h"
 
-bool fuse_lstm_tokens(graph *g, const int32_t *uses, node_id id)
-{
+bool fuse_lstm_tokens(graph *g, const int32_t *uses, node_id id) {
     const node *n = &g->nodes[id], *x = &g->nodes[n->in[0]];
     if (n->op != &opdef_rnn || x->op != &opdef_embedding || uses[n->in[0]] != 1) return false;
     const rnn_attr *a = n->attr;

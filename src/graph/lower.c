@@ -1,9 +1,9 @@
 /* lower - nodes to a flat list of steps: forward passes in recording order, backward passes in reverse.
  *
  * Only what somebody wants is lowered: nodes that lead to an output or the loss, and gradients on the way to a trained
- * parameter. A gradient with several contributions (a tensor read twice, a tied parameter) is summed by explicit steps, in the
- * order in which the contributions arise, so that the bits are fixed: the first writes the gradient, each later one a
- * temporary that a step adds. OP_ALIAS nodes share the tensors of their input and cost nothing.
+ * parameter. A gradient with several contributions (a tensor read twice, a tied parameter) is summed by explicit steps,
+ * in the order in which the contributions arise, so that the bits are fixed: the first writes the gradient, each later
+ * one a temporary that a step adds. OP_ALIAS nodes share the tensors of their input and cost nothing.
  *
  * Which thread, which address and which barrier are left to schedule.c, memplan.c and run.c. */
 #include <assert.h>
@@ -17,13 +17,12 @@ static const double FLOPS_PER_SECOND = 3e10, BYTES_PER_SECOND = 1e10;
 typedef struct lowering {
     plan *p;
     souk_error *err;
-    bool *live;                /* [n_nodes] leads to an output or the loss */
-    int32_t *uses;             /* [n_nodes] inputs of live nodes that are this node */
+    bool *live;    /* [n_nodes] leads to an output or the loss */
+    int32_t *uses; /* [n_nodes] inputs of live nodes that are this node */
     souk_status status;
 } lowering;
 
-static int32_t tensor_new(lowering *l, place where, dtype type, const shape *s)
-{
+static int32_t tensor_new(lowering *l, place where, dtype type, const shape *s) {
     plan *p = l->p;
     if (!mem_grow(&p->tensors, &p->tensor_capacity, p->n_tensors, sizeof *p->tensors)) {
         l->status = err_nomem(l->err, "planning a graph");
@@ -41,8 +40,7 @@ static int32_t tensor_new(lowering *l, place where, dtype type, const shape *s)
 }
 
 /* A step with nothing attached, or NULL. Pointers into p->steps die with the next call. */
-static step *step_new(lowering *l, node_id id, const op_pass *pass, bool backward)
-{
+static step *step_new(lowering *l, node_id id, const op_pass *pass, bool backward) {
     plan *p = l->p;
     if (l->status != SOUK_OK) return NULL;
     if (!mem_grow(&p->steps, &p->step_capacity, p->n_steps, sizeof *p->steps)) {
@@ -62,15 +60,13 @@ static step *step_new(lowering *l, node_id id, const op_pass *pass, bool backwar
 }
 
 /* Pieces of a SPLIT step. */
-static int32_t split_tasks(const plan *p, const step *s)
-{
+static int32_t split_tasks(const plan *p, const step *s) {
     int64_t most = p->options.split_tasks > 0 ? p->options.split_tasks : s->seconds > 1e-6 ? PLAN_MAX_TASKS : 1;
     return (int32_t)(s->range < most ? s->range : most);
 }
 
 /* Kind, range, scratch and estimate of a pass of node n. */
-static void step_measure(const plan *p, step *s, const node *n)
-{
+static void step_measure(const plan *p, step *s, const node *n) {
     s->kind = s->pass->kind;
     s->range = 1;
     if (s->kind == PASS_SPLIT) {
@@ -91,8 +87,7 @@ static void step_measure(const plan *p, step *s, const node *n)
 
 /* ---- which nodes matter ---- */
 
-static souk_status find_live(lowering *l)
-{
+static souk_status find_live(lowering *l) {
     const graph *g = &l->p->g;
     l->live = mem_calloc((size_t)g->n_nodes, sizeof *l->live);
     l->uses = mem_calloc((size_t)g->n_nodes, sizeof *l->uses);
@@ -113,11 +108,13 @@ static souk_status find_live(lowering *l)
 
 /* ---- forward ---- */
 
-/* Tensors of aux i are made here and found again in the backward pass by p->value-like numbering: saved[i] of the node. */
-typedef struct node_aux { int32_t t[GRAPH_MAX_AUX]; } node_aux;
+/* Tensors of aux i are made here and found again in the backward pass by p->value-like numbering: saved[i] of the node.
+ */
+typedef struct node_aux {
+    int32_t t[GRAPH_MAX_AUX];
+} node_aux;
 
-static void forward_value(lowering *l, node_id id, node_aux *aux)
-{
+static void forward_value(lowering *l, node_id id, node_aux *aux) {
     plan *p = l->p;
     const node *n = &p->g.nodes[id];
     if (n->kind == NODE_OP && (n->op->flags & OP_ALIAS)) {
@@ -140,8 +137,7 @@ static void forward_value(lowering *l, node_id id, node_aux *aux)
     }
 }
 
-static void forward_steps(lowering *l, node_id id, const node_aux *aux)
-{
+static void forward_steps(lowering *l, node_id id, const node_aux *aux) {
     plan *p = l->p;
     const node *n = &p->g.nodes[id];
     for (int k = 0; k < OP_MAX_PASS && n->op->forward[k].run; k++) {
@@ -152,7 +148,8 @@ static void forward_steps(lowering *l, node_id id, const node_aux *aux)
             const node *in = &p->g.nodes[n->in[i]];
             if (!n->in[i] || (s->pass->skips >> i & 1)) continue;
             s->in[i] = p->value[n->in[i]];
-            if ((n->op->flags & OP_WRITES_STATE) && p->g.training && in->kind == NODE_PARAM && !in->trainable) s->in_written |= 1u << i;
+            if ((n->op->flags & OP_WRITES_STATE) && p->g.training && in->kind == NODE_PARAM && !in->trainable)
+                s->in_written |= 1u << i;
         }
         s->out_written = !(s->pass->skips & OP_SKIPS_OUT);
         s->out = s->out_written ? p->value[id] : -1;
@@ -163,9 +160,9 @@ static void forward_steps(lowering *l, node_id id, const node_aux *aux)
 
 /* ---- backward ---- */
 
-/* The sum grad += extra. The constant 1 (a loss that is another node reshaped) is left alone: the sum gets a place of its own. */
-static void add_step(lowering *l, node_id id, int32_t grad, int32_t extra)
-{
+/* The sum grad += extra. The constant 1 (a loss that is another node reshaped) is left alone: the sum gets a place of
+ * its own. */
+static void add_step(lowering *l, node_id id, int32_t grad, int32_t extra) {
     plan *p = l->p;
     step *s = step_new(l, id, NULL, true);
     if (!s) return;
@@ -184,9 +181,9 @@ static void add_step(lowering *l, node_id id, int32_t grad, int32_t extra)
     if (s->kind == PASS_SPLIT) s->tasks = split_tasks(p, s);
 }
 
-/* Where the next contribution to the gradient of `id` is to be written; *extra is set where it must be added afterwards. */
-static int32_t contribution(lowering *l, node_id id, bool *extra)
-{
+/* Where the next contribution to the gradient of `id` is to be written; *extra is set where it must be added
+ * afterwards. */
+static int32_t contribution(lowering *l, node_id id, bool *extra) {
     plan *p = l->p;
     const node *n = &p->g.nodes[id];
     int32_t t = tensor_new(l, PLACE_ARENA, DT_REAL, &n->shape);
@@ -198,8 +195,7 @@ static int32_t contribution(lowering *l, node_id id, bool *extra)
 }
 
 /* Row lists: table `id` of width E, at most min(V, ids of the node) rows. */
-static void row_list(lowering *l, node_id id, const node *user)
-{
+static void row_list(lowering *l, node_id id, const node *user) {
     plan *p = l->p;
     const node *table = &p->g.nodes[id];
     int64_t most = 0;
@@ -221,24 +217,24 @@ static void row_list(lowering *l, node_id id, const node *user)
 }
 
 /* A reshaped gradient is the gradient. */
-static void backward_alias(lowering *l, node_id id)
-{
+static void backward_alias(lowering *l, node_id id) {
     plan *p = l->p;
     node_id in = p->g.nodes[id].in[0];
     if (!p->g.nodes[in].needs_grad) return;
-    if (p->grad[in] < 0) p->grad[in] = p->grad[id];
-    else add_step(l, in, p->grad[in], p->grad[id]);
+    if (p->grad[in] < 0)
+        p->grad[in] = p->grad[id];
+    else
+        add_step(l, in, p->grad[in], p->grad[id]);
 }
 
 typedef struct wanted {
-    uint32_t mask;                       /* inputs whose gradient is wanted */
+    uint32_t mask; /* inputs whose gradient is wanted */
     int32_t din[GRAPH_MAX_IN];
     int32_t rows[GRAPH_MAX_IN];
     bool extra[GRAPH_MAX_IN];
 } wanted;
 
-static wanted wanted_inputs(lowering *l, const node *n)
-{
+static wanted wanted_inputs(lowering *l, const node *n) {
     plan *p = l->p;
     wanted w = {0};
     for (int i = 0; i < GRAPH_MAX_IN; i++) w.din[i] = w.rows[i] = -1;
@@ -246,7 +242,8 @@ static wanted wanted_inputs(lowering *l, const node *n)
         const node *in = &p->g.nodes[n->in[i]];
         if (!n->in[i] || in->type != DT_REAL || !in->needs_grad) continue;
         w.mask |= 1u << i;
-        bool list = p->options.row_lists && (n->op->row_list >> i & 1) && in->kind == NODE_PARAM && l->uses[n->in[i]] == 1;
+        bool list =
+            p->options.row_lists && (n->op->row_list >> i & 1) && in->kind == NODE_PARAM && l->uses[n->in[i]] == 1;
         if (list) {
             row_list(l, n->in[i], n);
             w.rows[i] = in->slot;
@@ -257,8 +254,7 @@ static wanted wanted_inputs(lowering *l, const node *n)
     return w;
 }
 
-static void backward_pass(lowering *l, node_id id, const op_pass *pass, const wanted *w, const node_aux *aux)
-{
+static void backward_pass(lowering *l, node_id id, const op_pass *pass, const wanted *w, const node_aux *aux) {
     const plan *p = l->p;
     const node *n = &p->g.nodes[id];
     bool fills = pass->writes == 0 || (pass->writes & OP_FILLS_AUX);
@@ -282,8 +278,7 @@ static void backward_pass(lowering *l, node_id id, const op_pass *pass, const wa
     }
 }
 
-static void backward_steps(lowering *l, node_id id, node_aux *aux)
-{
+static void backward_steps(lowering *l, node_id id, node_aux *aux) {
     plan *p = l->p;
     const node *n = &p->g.nodes[id];
     if (n->op->flags & OP_ALIAS) {
@@ -303,8 +298,7 @@ static void backward_steps(lowering *l, node_id id, node_aux *aux)
         if (w.extra[i]) add_step(l, n->in[i], p->grad[n->in[i]], w.din[i]);
 }
 
-static void lower_backward(lowering *l, node_aux *aux)
-{
+static void lower_backward(lowering *l, node_aux *aux) {
     plan *p = l->p;
     const graph *g = &p->g;
     int64_t one = 1;
@@ -321,8 +315,7 @@ static void lower_backward(lowering *l, node_aux *aux)
     }
 }
 
-souk_status plan_lower(plan *p, souk_error *err)
-{
+souk_status plan_lower(plan *p, souk_error *err) {
     const graph *g = &p->g;
     lowering l = {.p = p, .err = err, .status = SOUK_OK};
     node_aux *aux = mem_array((size_t)g->n_nodes, sizeof *aux);

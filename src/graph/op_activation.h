@@ -6,7 +6,9 @@
 
 #include "simd/gemm.h"
 
-typedef struct activation_attr { gemm_act act; } activation_attr;
-bool activation_from_output(gemm_act act);      /* the derivative follows from the output alone */
+typedef struct activation_attr {
+    gemm_act act;
+} activation_attr;
+bool activation_from_output(gemm_act act); /* the derivative follows from the output alone */
 
 #endif

@@ -1,17 +1,18 @@
 /* op_embedding - y[B,…,E] = table[V,E][ids[B,…]]. The caller bounds the ids.
  *
- * Backward: positions are sorted by id (a stable radix sort, so within an id they keep their order of occurrence), and every
- * distinct id's rows of dy are summed in that order: no atomics, the same bits however the work is cut, and with row lists the
- * gradient comes out as the list of distinct rows that the optimiser wants. With a dense gradient the same sums go into a
- * table of zeros. */
+ * Backward: positions are sorted by id (a stable radix sort, so within an id they keep their order of occurrence), and
+ * every distinct id's rows of dy are summed in that order: no atomics, the same bits however the work is cut, and with
+ * row lists the gradient comes out as the list of distinct rows that the optimiser wants. With a dense gradient the
+ * same sums go into a table of zeros. */
 #include "graph/op_util.h"
 
 enum { DIGIT = 11, BUCKETS = 1 << DIGIT, SEGMENT_UNITS = 16 };
 
-node_id op_embedding(graph *g, node_id table, node_id ids) { return graph_op(g, &opdef_embedding, 2, (node_id[]){table, ids}, NULL, 0); }
+node_id op_embedding(graph *g, node_id table, node_id ids) {
+    return graph_op(g, &opdef_embedding, 2, (node_id[]){table, ids}, NULL, 0);
+}
 
-static void embedding_shape(graph *g, node *n)
-{
+static void embedding_shape(graph *g, node *n) {
     const shape *table = in_shape(g, n, 0), *ids = in_shape(g, n, 1);
     char text[96];
     if (!want_rank(g, n, 0, 2, "the table")) return;
@@ -23,19 +24,19 @@ static void embedding_shape(graph *g, node *n)
     n->shape = *ids;
     n->shape.d[n->shape.rank++] = table->d[1];
     int64_t N = shape_count(ids);
-    node_aux_add(n, DT_I32, AUX_BACKWARD, 1, (int64_t[]){2 * N}, false);       /* 0: positions by id; the other half is work space */
-    node_aux_add(n, DT_I32, AUX_BACKWARD, 1, (int64_t[]){N + 2}, false);       /* 1: number of segments, starts of segments, N */
+    node_aux_add(n, DT_I32, AUX_BACKWARD, 1, (int64_t[]){2 * N},
+                 false); /* 0: positions by id; the other half is work space */
+    node_aux_add(n, DT_I32, AUX_BACKWARD, 1, (int64_t[]){N + 2},
+                 false); /* 1: number of segments, starts of segments, N */
 }
 
-static op_cost embedding_cost(const graph *g, const node *n)
-{
+static op_cost embedding_cost(const graph *g, const node *n) {
     (void)g;
     double c = (double)shape_count(&n->shape);
     return (op_cost){c, 2 * c * sizeof(real)};
 }
 
-static void embedding_forward(const op_run *r, int64_t lo, int64_t hi)
-{
+static void embedding_forward(const op_run *r, int64_t lo, int64_t hi) {
     int64_t E = r->in_shape[0]->d[1], per = shape_row(r->in_shape[1]);
     const real *table = r->in[0];
     const int32_t *ids = r->in[1];
@@ -44,8 +45,7 @@ static void embedding_forward(const op_run *r, int64_t lo, int64_t hi)
 }
 
 /* Stable sort of positions 0 … n-1 by ids < limit, least digit first; the result ends in `order`. */
-static void sort_positions(const int32_t *ids, int64_t n, int64_t limit, int32_t *order, int32_t *other)
-{
+static void sort_positions(const int32_t *ids, int64_t n, int64_t limit, int32_t *order, int32_t *other) {
     int passes = 0;
     while (passes < 3 && (limit - 1) >> (passes * DIGIT) > 0) passes++;
     int32_t *from = passes % 2 ? other : order, *to = passes % 2 ? order : other;
@@ -68,8 +68,7 @@ static void sort_positions(const int32_t *ids, int64_t n, int64_t limit, int32_t
 }
 
 /* ONCE: sorts, finds the segments of equal ids, and names the rows of a row list. */
-static void embedding_sort(const op_run *r, int64_t lo, int64_t hi)
-{
+static void embedding_sort(const op_run *r, int64_t lo, int64_t hi) {
     (void)lo, (void)hi;
     int64_t N = shape_count(r->in_shape[1]);
     const int32_t *ids = r->in[1];
@@ -86,8 +85,7 @@ static void embedding_sort(const op_run *r, int64_t lo, int64_t hi)
 }
 
 /* Sum of the rows of segment s, in order of occurrence. */
-static void segment_sum(const op_run *r, int32_t s, real *sum)
-{
+static void segment_sum(const op_run *r, int32_t s, real *sum) {
     int64_t E = r->in_shape[0]->d[1];
     const int32_t *order = r->aux[0], *starts = (const int32_t *)r->aux[1] + 1;
     memcpy(sum, r->dout + order[starts[s]] * E, (size_t)E * sizeof *sum);
@@ -95,32 +93,32 @@ static void segment_sum(const op_run *r, int32_t s, real *sum)
 }
 
 /* First segment whose id is at least `id`. */
-static int32_t segment_from(const op_run *r, int64_t id)
-{
+static int32_t segment_from(const op_run *r, int64_t id) {
     const int32_t *ids = r->in[1], *order = r->aux[0], *starts = (const int32_t *)r->aux[1] + 1;
     int32_t lo = 0, hi = starts[-1];
     while (lo < hi) {
         int32_t mid = lo + (hi - lo) / 2;
-        if (ids[order[starts[mid]]] < id) lo = mid + 1;
-        else hi = mid;
+        if (ids[order[starts[mid]]] < id)
+            lo = mid + 1;
+        else
+            hi = mid;
     }
     return lo;
 }
 
-static int64_t embedding_units(const graph *g, const node *n)
-{
+static int64_t embedding_units(const graph *g, const node *n) {
     (void)g, (void)n;
     return SEGMENT_UNITS;
 }
 
 /* SPLIT into 16 parts: of the segments with a row list, else of the table's rows. */
-static void embedding_sums(const op_run *r, int64_t lo, int64_t hi)
-{
+static void embedding_sums(const op_run *r, int64_t lo, int64_t hi) {
     int64_t E = r->in_shape[0]->d[1], V = r->in_shape[0]->d[0];
     const int32_t *ids = r->in[1], *order = r->aux[0], *starts = (const int32_t *)r->aux[1] + 1;
     if (r->drows[0]) {
         int64_t n = starts[-1];
-        for (int64_t s = n * lo / SEGMENT_UNITS; s < n * hi / SEGMENT_UNITS; s++) segment_sum(r, (int32_t)s, r->drows[0]->rows + s * E);
+        for (int64_t s = n * lo / SEGMENT_UNITS; s < n * hi / SEGMENT_UNITS; s++)
+            segment_sum(r, (int32_t)s, r->drows[0]->rows + s * E);
         return;
     }
     int64_t from = V * lo / SEGMENT_UNITS, to = V * hi / SEGMENT_UNITS;
@@ -129,28 +127,32 @@ static void embedding_sums(const op_run *r, int64_t lo, int64_t hi)
         segment_sum(r, s, r->din[0] + ids[order[starts[s]]] * E);
 }
 
-static node_id case_sequence(graph *g, op_tester *t)
-{
+static node_id case_sequence(graph *g, op_tester *t) {
     node_id table = op_test_param(g, t, 2, (int64_t[]){29, 5}, -1, 1);
     return op_embedding(g, table, op_test_ids(g, t, 2, (int64_t[]){g->batch, 7}, 0, 29));
 }
 
-static node_id case_category(graph *g, op_tester *t)
-{
-    node_id table = op_test_param(g, t, 2, (int64_t[]){2500, 3}, -1, 1);      /* two digits */
+static node_id case_category(graph *g, op_tester *t) {
+    node_id table = op_test_param(g, t, 2, (int64_t[]){2500, 3}, -1, 1); /* two digits */
     return op_embedding(g, table, op_test_ids(g, t, 1, (int64_t[]){g->batch}, 0, 2500));
 }
 
-static node_id case_single(graph *g, op_tester *t)
-{
+static node_id case_single(graph *g, op_tester *t) {
     node_id table = op_test_param(g, t, 2, (int64_t[]){1, 4}, -1, 1);
     return op_embedding(g, table, op_test_ids(g, t, 2, (int64_t[]){g->batch, 3}, 0, 1));
 }
 
-static const op_case cases[] = {{"sequence", case_sequence}, {"category", case_category}, {"one row", case_single}, {NULL, NULL}};
+static const op_case cases[] = {
+    {"sequence", case_sequence}, {"category", case_category}, {"one row", case_single}, {NULL, NULL}};
 
 const op_def opdef_embedding = {
-    .name = "embedding", .min_in = 2, .max_in = 2, .reads_in = 2, .row_list = 1, .shape = embedding_shape, .cost = embedding_cost,
+    .name = "embedding",
+    .min_in = 2,
+    .max_in = 2,
+    .reads_in = 2,
+    .row_list = 1,
+    .shape = embedding_shape,
+    .cost = embedding_cost,
     .forward = {{.kind = PASS_ROWS, .run = embedding_forward}},
     .backward = {{.kind = PASS_ONCE, .run = embedding_sort, .writes = OP_FILLS_AUX | 1, .skips = OP_SKIPS_OUT},
                  {.kind = PASS_SPLIT, .run = embedding_sums, .units = embedding_units, .writes = 1}},

@@ -5,8 +5,8 @@
 #include "graph/ops.h"
 
 typedef struct lstm_tokens_attr {
-    rnn_attr rnn;          /* of the LSTM: the fast kind, no dropout in force (rnn_is_fast) */
-    int32_t masked;        /* steps whose id is 0 are masked (Embedding(mask_zero=True)) */
+    rnn_attr rnn;   /* of the LSTM: the fast kind, no dropout in force (rnn_is_fast) */
+    int32_t masked; /* steps whose id is 0 are masked (Embedding(mask_zero=True)) */
 } lstm_tokens_attr;
 
 #endif

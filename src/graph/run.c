@@ -15,20 +15,19 @@ struct plan_session {
     const plan *p;
     int threads;
     char *arena;
-    char *areas;               /* threads x area_bytes: local, then scratch */
+    char *areas; /* threads x area_bytes: local, then scratch */
     size_t area_bytes;
-    uint64_t *samples;         /* [B] 0, 1, … for callers that give none */
-    param_grad *grads;         /* [n_params] */
-    const void **outputs;      /* [n_outputs] */
+    uint64_t *samples;    /* [B] 0, 1, … for callers that give none */
+    param_grad *grads;    /* [n_params] */
+    const void **outputs; /* [n_outputs] */
     const real *loss;
     plan_io io;
-    const group *group;        /* being run */
+    const group *group; /* being run */
 };
 
 static const real the_one = 1;
 
-souk_status plan_session_new(plan_session **out, const plan *p, int threads, souk_error *err)
-{
+souk_status plan_session_new(plan_session **out, const plan *p, int threads, souk_error *err) {
     *out = NULL;
     if (threads < 1) threads = 1;
     plan_session *s = mem_calloc(1, sizeof *s);
@@ -50,7 +49,8 @@ souk_status plan_session_new(plan_session **out, const plan *p, int threads, sou
     s->outputs = mem_calloc((size_t)p->g.n_outputs + 1, sizeof *s->outputs);
     if (!s->arena || !s->areas || !s->samples || !s->grads || !s->outputs) {
         plan_session_free(s);
-        return err_set(err, SOUK_NOMEM, "out of memory: a step needs %zu bytes of work space; a smaller batch needs less",
+        return err_set(err, SOUK_NOMEM,
+                       "out of memory: a step needs %zu bytes of work space; a smaller batch needs less",
                        plan_bytes(p, threads));
     }
     memset(s->arena, 0xff, p->arena_bytes + PLAN_ALIGN);
@@ -60,8 +60,7 @@ souk_status plan_session_new(plan_session **out, const plan *p, int threads, sou
     return SOUK_OK;
 }
 
-void plan_session_free(plan_session *s)
-{
+void plan_session_free(plan_session *s) {
     if (!s) return;
     mem_free(s->arena);
     mem_free(s->areas);
@@ -73,8 +72,7 @@ void plan_session_free(plan_session *s)
 
 /* Address of row 0 of a tensor. One that holds only the shard from row `lo` lies in the worker's area: its row 0 is a
  * number that nobody follows, hence the arithmetic on integers. */
-static void *address(const plan_session *s, int32_t id, int worker, int64_t lo)
-{
+static void *address(const plan_session *s, int32_t id, int worker, int64_t lo) {
     if (id < 0) return NULL;
     const tensor *t = &s->p->tensors[id];
     switch (t->place) {
@@ -91,10 +89,10 @@ static void *address(const plan_session *s, int32_t id, int worker, int64_t lo)
     return NULL;
 }
 
-static void run_sum(const plan_session *s, const step *st, int worker, int64_t lo, int64_t hi)
-{
+static void run_sum(const plan_session *s, const step *st, int worker, int64_t lo, int64_t hi) {
     const tensor *t = &s->p->tensors[st->out];
-    int64_t count = (int64_t)(t->bytes / sizeof(real)), each = st->kind == PASS_ROWS ? (int64_t)(t->row_bytes / sizeof(real)) : 4096;
+    int64_t count = (int64_t)(t->bytes / sizeof(real)),
+            each = st->kind == PASS_ROWS ? (int64_t)(t->row_bytes / sizeof(real)) : 4096;
     int64_t from = lo * each, to = hi * each < count ? hi * each : count;
     int64_t base = st->kind == PASS_ROWS ? lo : 0;
     const real *a = address(s, st->in[0], worker, base), *b = address(s, st->in[1], worker, base);
@@ -102,8 +100,7 @@ static void run_sum(const plan_session *s, const step *st, int worker, int64_t l
     kern.add(to - from, a + from, b + from, y + from);
 }
 
-static void run_step(const plan_session *s, const step *st, int worker, int64_t lo, int64_t hi)
-{
+static void run_step(const plan_session *s, const step *st, int worker, int64_t lo, int64_t hi) {
     if (!st->pass) {
         run_sum(s, st, worker, lo, hi);
         return;
@@ -129,8 +126,7 @@ static void run_step(const plan_session *s, const step *st, int worker, int64_t 
     st->pass->run(&r, lo, hi);
 }
 
-static void run_task(void *context, int64_t task, int worker)
-{
+static void run_task(void *context, int64_t task, int worker) {
     const plan_session *s = context;
     const plan *p = s->p;
     const group *u = s->group;
@@ -148,8 +144,7 @@ static void run_task(void *context, int64_t task, int worker)
 }
 
 /* Addresses that the caller asks for afterwards. */
-static void settle(plan_session *s)
-{
+static void settle(plan_session *s) {
     const plan *p = s->p;
     for (int i = 0; i < p->g.n_outputs; i++) s->outputs[i] = address(s, p->value[p->g.outputs[i]], 0, 0);
     if (p->g.loss) s->loss = address(s, p->value[p->g.loss], 0, 0);
@@ -164,8 +159,7 @@ static void settle(plan_session *s)
     }
 }
 
-void plan_run(const plan *p, plan_session *s, const plan_io *io, pool *workers)
-{
+void plan_run(const plan *p, plan_session *s, const plan_io *io, pool *workers) {
     assert(s->p == p && pool_threads(workers) <= s->threads);
     s->io = *io;
     if (!s->io.samples) s->io.samples = s->samples;
@@ -176,22 +170,19 @@ void plan_run(const plan *p, plan_session *s, const plan_io *io, pool *workers)
     }
 }
 
-const void *plan_output(const plan *p, const plan_session *s, int output)
-{
+const void *plan_output(const plan *p, const plan_session *s, int output) {
     (void)p;
     assert(output >= 0 && output < p->g.n_outputs);
     return s->outputs[output];
 }
 
-double plan_loss(const plan *p, const plan_session *s)
-{
+double plan_loss(const plan *p, const plan_session *s) {
     (void)p;
     assert(p->g.loss);
     return s->loss ? (double)*s->loss : 0;
 }
 
-const param_grad *plan_grad(const plan *p, const plan_session *s, int32_t param_slot)
-{
+const param_grad *plan_grad(const plan *p, const plan_session *s, int32_t param_slot) {
     assert(param_slot >= 0 && param_slot < p->g.n_params);
     const param_plan *pp = &p->params[param_slot];
     return pp->grad >= 0 || pp->rows >= 0 ? &s->grads[param_slot] : NULL;

@@ -61,7 +61,8 @@ static souk_status allocate(model *m, souk_error *err) {
     int n = net_params(m->net);
     size_t total = 0, bytes;
     for (int i = 0; i < n; i++)
-        if (!size_mul((size_t)param_count(net_param(m->net, i)), sizeof(real), &bytes) || !size_add(total, bytes, &total))
+        if (!size_mul((size_t)param_count(net_param(m->net, i)), sizeof(real), &bytes) ||
+            !size_add(total, bytes, &total))
             return err_nomem(err, "making the model's weights");
     TRY(clock_memory_check(total, "the model's weights", err));
     m->params = mem_calloc((size_t)n + 1, sizeof *m->params);

@@ -1,9 +1,9 @@
 /* score - predictions: one immutable model, any number of scorers, each with plans and sessions of its own.
  *
  * Rows are taken in batches of 1024, 256, 64, 16, 4 and 1, the largest that fits first, so that no row is padded; each
- * size has a plan, made when first needed and kept; one whose plan would need more than BATCH_BYTES is passed over for a
- * smaller one, so that long rows cost no more memory than short ones. Inputs are read where the dataset has them. A row's result does not
- * depend on the batch that it is in (graph/op.h), so neither on how the rows are cut.
+ * size has a plan, made when first needed and kept; one whose plan would need more than BATCH_BYTES is passed over for
+ * a smaller one, so that long rows cost no more memory than short ones. Inputs are read where the dataset has them. A
+ * row's result does not depend on the batch that it is in (graph/op.h), so neither on how the rows are cut.
  *
  * Invariant: after the first batch of a size, scoring allocates nothing. */
 #include <assert.h>

@@ -80,7 +80,8 @@ VEC vf vf_back_softplus(vf x, vf y, vf dy) {
 /* VEC_ACTS(X) applies X(enumerator, suffix) to every gemm_act. */
 #define VEC_ACTS(X)                                                                                                \
     X(GEMM_LINEAR, linear)                                                                                         \
-    X(GEMM_RELU, relu) X(GEMM_SIGMOID, sigmoid) X(GEMM_TANH, tanh) X(GEMM_GELU, gelu) X(GEMM_GELU_TANH, gelu_tanh) \
-        X(GEMM_SILU, silu) X(GEMM_ELU, elu) X(GEMM_SOFTPLUS, softplus)
+    X(GEMM_RELU, relu)                                                                                             \
+    X(GEMM_SIGMOID, sigmoid) X(GEMM_TANH, tanh) X(GEMM_GELU, gelu) X(GEMM_GELU_TANH, gelu_tanh) X(GEMM_SILU, silu) \
+        X(GEMM_ELU, elu) X(GEMM_SOFTPLUS, softplus)
 
 #endif

@@ -102,6 +102,21 @@ static souk_status choose(work *w, souk_error *err) {
     return w->o->set ? spec_override(&w->spec, w->o->set, err) : SOUK_OK;
 }
 
+/* What is learned can be nothing else at the same time. */
+static souk_status check_roles(const work *w, souk_error *err) {
+    const roles *r = &w->roles;
+    const char *weight = w->spec->trainer.weight_column ? w->spec->trainer.weight_column : r->weight;
+    for (int i = 0; i < w->spec->n_outputs; i++) {
+        const char *name = w->spec->outputs[i].feature.name;
+        if (roles_leaves_out(r, name) || (weight && !strcmp(weight, name)) || (r->time && !strcmp(r->time, name)))
+            return err_set(err, SOUK_USAGE,
+                           "column \"%s\" is the target, and --roles or trainer.weight_column gives it another role: "
+                           "take one of them away",
+                           name);
+    }
+    return SOUK_OK;
+}
+
 /* ---- 3. split ---- */
 
 static souk_status split_rows(work *w, souk_error *err) {
@@ -123,7 +138,12 @@ static souk_status split_rows(work *w, souk_error *err) {
 }
 
 static souk_status check_split(const work *w, souk_error *err) {
-    if (w->split.n_train > 0) return SOUK_OK;
+    if (w->split.n_train > 1) return SOUK_OK;
+    if (w->spec->trainer.validation_split > 0)
+        return err_set(err, SOUK_REFUSED,
+                       "%s: trainer.validation_split %g of %lld rows leaves too few to train on: make it smaller, or "
+                       "give more rows",
+                       w->data, w->spec->trainer.validation_split, (long long)w->table->n);
     return err_set(
         err, SOUK_REFUSED,
         "%s: %lld rows are too few to part into training, validation and test: give more rows or --split 1:0:0",
@@ -184,19 +204,7 @@ typedef struct progress_adapter {
 static bool forward_progress(void *context, const train_progress *p) {
     const progress_adapter *a = context;
     souk_epoch epoch;
-    souk_progress q = {.phase = a->phase,
-                       .epoch = p->epoch,
-                       .epochs = p->epochs,
-                       .step = p->step,
-                       .steps = p->steps,
-                       .rows_per_second = p->rows_per_second,
-                       .seconds_left = p->seconds_left,
-                       .loss = p->loss,
-                       .accuracy = p->accuracy};
-    if (p->finished) {
-        recipe_epoch(&epoch, p->finished);
-        q.finished = &epoch;
-    }
+    souk_progress q = recipe_progress(p, a->phase, &epoch);
     return a->o->progress(a->o->context, &q);
 }
 
@@ -272,9 +280,9 @@ static souk_status refit(work *w, souk_error *err) {
     TRY(fit_pipeline(w, NULL, w->table->n, err));
     TRY(make_model(w, fingerprint, err));
     TRY(encode(w, w->table, NULL, w->table->n, w->data, &w->train, err));
-    log_info("the program chose this model, so the judged recipe is fitted again on all %lld rows (%lld epochs; "
+    log_info("the program chose this model, so the judged recipe is fitted again on all %lld rows (%lld epoch%s; "
              "--no-refit keeps the judged fit)",
-             (long long)w->train->n, (long long)epochs);
+             (long long)w->train->n, (long long)epochs, epochs == 1 ? "" : "s");
     train_result ignored = {0};
     souk_status status = run_fit(w, "refit", recipe_checkpoint[1], w->train, NULL, &ignored, err);
     train_result_clear(&ignored);
@@ -300,8 +308,8 @@ static souk_status save(work *w, souk_error *err) {
 
 /* ---- the flow ---- */
 
-static souk_status report(work *w, bool refitted, souk_error *err) {
-    recipe_facts facts = {.model = w->model,
+static recipe_facts facts_of(const work *w, bool refitted) {
+    return (recipe_facts){.model = w->model,
                           .metrics = w->metrics,
                           .n_metrics = w->n_metrics,
                           .judged_on = w->judged_on,
@@ -314,22 +322,6 @@ static souk_status report(work *w, bool refitted, souk_error *err) {
                           .seed = w->o->seed,
                           .seconds = clock_seconds() - w->started,
                           .history = &w->result->history};
-    return recipe_report(w->result, &facts, err);
-}
-
-static souk_status record_metrics(work *w, bool refitted, souk_error *err) {
-    recipe_facts facts = {.model = w->model,
-                          .metrics = w->metrics,
-                          .n_metrics = w->n_metrics,
-                          .judged_on = w->judged_on,
-                          .refitted = refitted,
-                          .n_train = w->split.n_train,
-                          .n_valid = w->valid ? w->valid->n : 0,
-                          .n_test = w->test ? w->test->n : 0,
-                          .n_rejected = w->table->n_rejected,
-                          .seed = w->o->seed,
-                          .history = &w->result->history};
-    return recipe_record(w->model, &facts, err);
 }
 
 static souk_status run(work *w, souk_error *err) {
@@ -337,6 +329,7 @@ static souk_status run(work *w, souk_error *err) {
     if (w->o->out) TRY(recipe_prepare_out(w->o->out, err));
     TRY(read_all(w, err));
     TRY(choose(w, err));
+    TRY(check_roles(w, err));
     TRY(split_rows(w, err));
     TRY(check_split(w, err));
     TRY(fit_pipeline(w, w->split.train, w->split.n_train, err));
@@ -349,9 +342,11 @@ static souk_status run(work *w, souk_error *err) {
     TRY(judge_model(w, err));
     bool again = w->chosen && !w->o->no_refit && (w->split.n_valid || w->split.n_test);
     if (again) TRY(refit(w, err));
-    TRY(record_metrics(w, again, err));
+    recipe_facts facts = facts_of(w, again);
+    TRY(recipe_record(w->model, &facts, err));
     TRY(save(w, err));
-    return report(w, again, err);
+    facts.seconds = clock_seconds() - w->started;
+    return recipe_report(w->result, &facts, err);
 }
 
 static void work_clear(work *w) {

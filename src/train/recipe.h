@@ -20,6 +20,8 @@ souk_status recipe_train(recipe_result *out, const char *data, const souk_train_
 void recipe_result_clear(recipe_result *r);
 /* An epoch as the public header shows it. */
 void recipe_epoch(souk_epoch *out, const epoch_record *r);
+/* The same for progress; a finished epoch is written to *epoch, which must live as long as the result. */
+souk_progress recipe_progress(const train_progress *p, const char *phase, souk_epoch *epoch);
 /* The spec that recipe_train would use with no config, as YAML with reasons. */
 souk_status recipe_init(buf *yaml, const char *data, const souk_train_options *options, souk_error *err);
 

@@ -123,6 +123,20 @@ void recipe_epoch(souk_epoch *out, const epoch_record *r) {
     }
 }
 
+souk_progress recipe_progress(const train_progress *p, const char *phase, souk_epoch *epoch) {
+    if (p->finished) recipe_epoch(epoch, p->finished);
+    return (souk_progress){.phase = phase,
+                           .epoch = p->epoch,
+                           .epochs = p->epochs,
+                           .step = p->step,
+                           .steps = p->steps,
+                           .rows_per_second = p->rows_per_second,
+                           .seconds_left = p->seconds_left,
+                           .loss = p->loss,
+                           .accuracy = p->accuracy,
+                           .finished = p->finished ? epoch : NULL};
+}
+
 void recipe_log_columns(const table *t, const char *source) {
     log_info("%s: %lld rows, %d columns%s", source, (long long)t->n, t->n_columns,
              t->n_rejected ? "" : ", none rejected");

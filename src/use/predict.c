@@ -88,25 +88,38 @@ static void put_prediction(predict_job *j, int output, const float *p) {
     }
 }
 
+/* A column that the model adds; a table that came out of `predict` has it already. */
+static souk_status add_column(predict_job *j, const table *t, const char *name, souk_error *err) {
+    if (!name) return err_nomem(err, "writing the header");
+    if (!j->text_name && table_column(t, name))
+        return err_set(err, SOUK_INPUT,
+                       "%s: it has a column \"%s\", which is what the prediction would be called: rename or remove "
+                       "that column",
+                       j->data, name);
+    rows_out_column(j->out, name);
+    return SOUK_OK;
+}
+
 static souk_status put_header(predict_job *j, const table *t, souk_error *err) {
     buf name;
+    souk_status status = SOUK_OK;
     buf_init(&name, 0);
     for (int c = 0; c < t->n_columns; c++) rows_out_column(j->out, j->text_name ? j->text_name : t->columns[c].name);
-    for (int o = 0; o < pipeline_outputs(j->m->pipeline); o++) {
+    for (int o = 0; o < pipeline_outputs(j->m->pipeline) && status == SOUK_OK; o++) {
         const char *output = pipeline_config(j->m->pipeline, true, o)->name;
         feature_type type = pipeline_shape(j->m->pipeline, true, o).type;
         buf_reset(&name);
         buf_printf(&name, "%s_prediction", output);
-        if (name.data) rows_out_column(j->out, name.data);
+        status = add_column(j, t, name.data, err);
         int64_t k = type == FEATURE_CATEGORY ? pipeline_class_count(j->m->pipeline, o) : type == FEATURE_BINARY ? 1 : 0;
-        for (int64_t i = 0; i < k; i++) {
+        for (int64_t i = 0; i < k && status == SOUK_OK; i++) {
             buf_reset(&name);
             buf_printf(&name, "%s_probability", output);
             if (type == FEATURE_CATEGORY) buf_printf(&name, "_%s", pipeline_class(j->m->pipeline, o, i));
-            if (name.data) rows_out_column(j->out, name.data);
+            status = add_column(j, t, name.data, err);
         }
     }
-    souk_status status = buf_status(&name, "writing the header", err);
+    if (status == SOUK_OK) status = buf_status(&name, "writing the header", err);
     buf_clear(&name);
     return status == SOUK_OK ? rows_out_header_done(j->out, err) : status;
 }
@@ -119,8 +132,8 @@ static souk_status put_chunk(predict_job *j, const table *t, const dataset *d, s
     for (int o = 0; status == SOUK_OK && o < outputs; o++) {
         size_t need;
         if (size_mul((size_t)d->n, (size_t)predict_width(j->m, o), &need)) scores[o] = mem_array(need, sizeof(float));
-        status = scores[o] ? scorer_run(j->scorer, d, 0, d->n, o, scores[o], j->pool, err)
-                           : err_nomem(err, "predicting");
+        status =
+            scores[o] ? scorer_run(j->scorer, d, 0, d->n, o, scores[o], j->pool, err) : err_nomem(err, "predicting");
     }
     for (int64_t i = 0; status == SOUK_OK && i < t->n; i++) {
         for (int c = 0; c < t->n_columns; c++) {
