@@ -2,7 +2,7 @@
 usage: compare.py BUILD PEERS [ROW...]   rows: epoch cold predict tokenise product neighbour (default: all)
 BUILD holds souk and the bench programs; PEERS holds venv-tf and venv-torch. Rounds are interleaved, each rival counts at its best
 thread count, and the best round of each counts. Nothing here is a test."""
-import json, os, resource, statistics, subprocess, sys, tempfile, time
+import json, os, re, resource, statistics, subprocess, sys, tempfile, time
 
 build, peers = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 rows = sys.argv[3:] or ["epoch", "cold", "predict", "tokenise", "product", "neighbour"]
@@ -81,7 +81,7 @@ def best(figures, name, v, lower=True):
 cpu = next((x.split(":")[1].strip() for x in open("/proc/cpuinfo") if x.startswith("model name")), "?")
 commit = subprocess.run(["git", "-C", here, "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
 print(f"machine: {cpu}, {os.cpu_count()} cores; commit {commit}; {json.loads(sh([f'{build}/souk', 'doctor'], parse=False)[0])['kernels']} kernels")
-sh([sys.executable if False else f"{peers}/venv-tf/bin/python", f"{here}/gen_text.py", train, test], parse=False)
+sh([f"{peers}/venv-tf/bin/python", f"{here}/gen_text.py", train, test], parse=False)
 
 if "epoch" in rows:
     f = {}
@@ -145,16 +145,19 @@ if "product" in rows:
         for _ in range(ROUNDS):
             for line in sh([exe, name], {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "BLIS_NUM_THREADS": "1"})[0]:
                 best(figures.setdefault(line["name"], {}), name, line["value"], False)
+    shares = {}
     for _ in range(ROUNDS):
-        for line in sh([f"{build}/bench_kern", "--json"])[0]:
-            if line["name"].startswith("product "):
-                best(figures.setdefault(line["name"], {}), "souk", line["value"], False)
-            elif line["name"] == "peak":
-                best(figures.setdefault("peak", {}), "souk", line["value"], False)
-    peak = figures.pop("peak", {}).get("souk")
+        level = None
+        for line in sh(["taskset", "-c", "0", f"{build}/bench_kern"], parse=False)[0].splitlines():
+            m = re.match(r"(\w+) +(\d+) x +(\d+) x +(\d+) packed +([\d.]+) GFLOP/s +([\d.]+) % of", line)
+            if m and (level or m[1]) == m[1]:   # the best level of this machine comes first
+                level = m[1]
+                name = f"product {m[2]}x{m[3]}x{m[4]}"
+                best(figures.setdefault(name, {}), "souk", float(m[5]), False)
+                best(shares, name, float(m[6]), False)
     for name, f in figures.items():
-        if "souk" in f:
-            table(f"{name}, fp32, one core" + (f"; the core's peak is {peak:.1f}, souk reaches {f['souk'] / peak:.1%}" if peak else ""), "GFLOP/s", f, False)
+        if len(f) > 1:
+            table(f"{name}, fp32, one core; souk reaches {shares[name]:.1f} % of the core's measured peak", "GFLOP/s", f, False)
 if "neighbour" in rows:
     f = {}
     for name in ["souk", *RIVALS]:
