@@ -1,6 +1,7 @@
 /* fs - reading, and writing whole files so that a failure leaves the old one.
  *
- * Every system call that can fail for reasons outside the program goes through one table of hooks. EINTR and short
+ * The calls that move data or names (open, read, write, fsync, close, rename, unlink) go through one table of hooks, so
+ * that tests can make each fail; questions (stat, umask, folder listings) and fchmod do not. EINTR and short
  * transfers are handled in `read_some` and `write_fully` and nowhere else.
  *
  *     fs_create:  open PATH.tmp-PID (0600, never through a link)      fs_write: 64 KiB buffer
