@@ -111,6 +111,24 @@ static void test_excel(void **state) {
     free(text);
 }
 
+/* Numbers are numbers in JSON, as they were written; rows that cannot be read are owned up to. */
+static void test_json_rows(void **state) {
+    (void)state;
+    static const char rows[] = "text,size,code\na phone,1.50,007\nb phone,-2e3,x\nc phone,,\"q\"\"\"\n";
+    file_write("typed.csv", rows, sizeof rows - 1);
+    program_run r = PROGRAM("predict", "m.souk", "typed.csv", "--json");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "\"size\":1.50,\"code\":\"007\","));
+    assert_non_null(strstr(r.out, "\"size\":-2e3,\"code\":\"x\","));
+    assert_non_null(strstr(r.out, "\"size\":\"\",\"code\":\"q\\\"\","));
+    program_clear(&r);
+    file_write("torn.csv", "text\ngood\nbad,1,2\n", 18);
+    r = PROGRAM("predict", "m.souk", "torn.csv", "--max-bad", "1");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.err, "1 of 2 rows"));
+    program_clear(&r);
+}
+
 static void test_formats(void **state) {
     (void)state;
     assert_int_equal(system("gzip -kf reviews.csv && tr , '\\t' < reviews.csv > reviews.tsv"), 0);
@@ -274,6 +292,47 @@ static const mistake mistakes[] = {
      2,
      {"weigth"}},
     {"--resume without --out", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--resume"), 2, {"--out"}},
+    {"the data as the model",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--out", "./reviews.csv"),
+     2,
+     {"reviews.csv", "written over"}},
+    {"a file of the pattern as the reject file",
+     NULL,
+     0,
+     ARGV("train", "rev*.csv", "--target", "label", "--rejects", "reviews.csv"),
+     2,
+     {"reviews.csv", "written over"}},
+    {"two outputs in one file", NULL, 0, ARGV(TRAIN, "--history", "x.souk"), 2, {"--history", "--out"}},
+    {"predictions over the model", NULL, 0, ARGV("predict", "m.souk", "reviews.csv", "--out", "m.souk"), 2, {"m.souk"}},
+    {"an output without a name", NULL, 0, ARGV("train", "reviews.csv", "--target", "label", "--out", ""), 2, {"--out"}},
+    {"a history that cannot be written", NULL, 0, ARGV(TRAIN, "--history", "nowhere/h.csv"), 1, {"nowhere/h.csv"}},
+    {"predictions as a spreadsheet",
+     NULL,
+     0,
+     ARGV("predict", "m.souk", "reviews.csv", "--out", "p.xlsx"),
+     2,
+     {"p.xlsx", "--excel"}},
+    {"predictions of predictions",
+     "text,label_prediction\na b,1\nc d,0\n",
+     0,
+     ARGV("predict", "m.souk", "bad.csv"),
+     2,
+     {"label_prediction", "rename"}},
+    {"the target with a second role",
+     NULL,
+     0,
+     ARGV("train", "reviews.csv", "--target", "label", "--roles", "weight=label"),
+     2,
+     {"label", "target"}},
+    {"a validation split that takes all",
+     "text,label\n" ROWS20,
+     0,
+     ARGV("train", "bad.csv", "--config", "tiny.yaml", "--set", "trainer.validation_split=0.99"),
+     3,
+     {"validation_split"}},
+    {"two rows", "text,label\na,1\nb,0\n", 0, ARGV(TRAIN), 3, {"2 rows", "too few"}},
     {"a negative number of threads", NULL, 0, ARGV(TRAIN, "--threads", "-3"), 2, {"--threads", "0 to 1000000"}},
     {"two formats at once", NULL, 0, ARGV(TRAIN, "--format", "csv|tsv"), 2, {"--format", "csv|tsv|space"}},
 };
@@ -393,6 +452,7 @@ int main(void) {
         cmocka_unit_test(test_excel),
         cmocka_unit_test(test_inspect_doctor_help),
         cmocka_unit_test(test_wide_table),
+        cmocka_unit_test(test_json_rows),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_large_field),
         cmocka_unit_test(test_damaged_model),

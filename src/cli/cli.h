@@ -33,6 +33,9 @@ const char *const *args_all(const args *a, const char *name);
 /* 0, or 2 after a message when the number of positional arguments is not what the command takes. */
 int args_need(const args *a, int n);
 
+/* 0, or 2 after a message when an output is one of the inputs, another output, or has no name (paths.c). */
+int paths_check(const args *a);
+
 /* The table options that train, evaluate, predict and init share; 2 after a message. */
 int cli_table_options(const args *a, souk_table_options *t);
 /* "souk: message" on standard error; returns the status' exit code. */

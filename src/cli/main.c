@@ -1,6 +1,7 @@
 /* main.c - `souk COMMAND …`: the first user of the library. It parses, calls souk.h, prints, and turns a status into an
  * exit code. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,18 +84,33 @@ int cli_table_options(const args *a, souk_table_options *t) {
     return 0;
 }
 
+/* A file that is opened while 0, 1 or 2 is closed would get its number, and messages would be written into it. Standard
+ * output stays closed for writing, so that what cannot be delivered is an error. */
+static void keep_standard_files(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF) open("/dev/null", fd == 2 ? O_WRONLY : O_RDONLY);
+}
+
+static int finish(int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    if (!status) fprintf(stderr, "souk: standard output: %s\n", strerror(errno));
+    return status ? status : 1;
+}
+
 int main(int argc, char **argv) {
     args a;
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return help_command(NULL);
+    keep_standard_files();
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) return finish(help_command(NULL));
     if (!strcmp(argv[1], "--version")) {
         printf("souk %s\n", souk_version());
-        return 0;
+        return finish(0);
     }
     int status = args_parse(&a, argc, argv);
     if (status) return status;
-    if (args_flag(&a, "--help")) return help_command(a.command);
+    if (args_flag(&a, "--help")) return finish(help_command(a.command));
+    if (paths_check(&a)) return 2;
     souk_set_log(args_flag(&a, "--quiet") ? print_warnings : print_log, NULL);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (!strcmp(commands[i].name, a.command)) return commands[i].run(&a);
+        if (!strcmp(commands[i].name, a.command)) return finish(commands[i].run(&a));
     return 2;
 }
