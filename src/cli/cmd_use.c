@@ -52,6 +52,10 @@ int cmd_predict(const args *a) {
     } else if (!args_flag(a, "--quiet") && to_file)
         fprintf(stderr, "%s: %lld rows in %.2f s, %lld rejected\n", o.out, (long long)s.rows, s.seconds,
                 (long long)s.rejected);
+    if (status == 0 && s.rejected && !args_flag(a, "--quiet"))
+        fprintf(stderr, "warning: %lld of %lld rows cannot be read and are not in the output%s\n",
+                (long long)s.rejected, (long long)(s.rows + s.rejected),
+                o.table.rejects ? "" : " (--rejects FILE writes them with their reasons)");
     souk_model_free(model);
     return status;
 }

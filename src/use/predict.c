@@ -139,7 +139,10 @@ static souk_status put_chunk(predict_job *j, const table *t, const dataset *d, s
         for (int c = 0; c < t->n_columns; c++) {
             size_t len;
             const char *s = column_text(&t->columns[c], i, &len);
-            rows_out_text(j->out, s, len);
+            if (t->columns[c].is_number)
+                rows_out_number_text(j->out, s, len);
+            else
+                rows_out_text(j->out, s, len);
         }
         for (int o = 0; o < outputs; o++) put_prediction(j, o, scores[o] + i * predict_width(j->m, o));
         status = rows_out_row_done(j->out, err);

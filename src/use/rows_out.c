@@ -36,8 +36,20 @@ static bool ends_with(const char *path, const char *extension) {
     return n >= m && !strcmp(path + n - m, extension);
 }
 
+/* Extensions that promise a form which is not written. */
+static souk_status check_path(const char *path, souk_error *err) {
+    static const char *const others[] = {".gz", ".zst", ".xlsx", ".xls", ".parquet"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (ends_with(path, others[i]))
+            return err_set(
+                err, SOUK_USAGE, "%s: rows are written as .csv, .tsv, .jsonl or .json, not as %s: change the name%s",
+                path, others[i], i < 2 ? " and compress the file afterwards" : "; --excel makes CSV for a spreadsheet");
+    return SOUK_OK;
+}
+
 souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool excel, souk_error *err) {
     *out = NULL;
+    TRY(check_path(path, err));
     rows_out *o = mem_calloc(1, sizeof *o);
     if (!o) return err_nomem(err, "opening the output");
     o->form = as                          ? (!strcmp(as, "jsonl")  ? OUT_JSONL
@@ -124,6 +136,39 @@ void rows_out_text(rows_out *o, const char *s, size_t n) {
         put_csv(o, s, n);
     else
         json_put_string_n(&o->json, s, n);
+}
+
+/* What JSON takes for a number: no leading + or zero, and digits on both sides of a point. */
+static bool is_json_number(const char *s, size_t n) {
+    static const char digits[] = "0123456789";
+    size_t at = n && s[0] == '-', whole = span(s + at, n - at, digits);
+    if (whole == 0 || (whole > 1 && s[at] == '0')) return false;
+    at += whole;
+    if (at < n && s[at] == '.') {
+        size_t part = span(s + at + 1, n - at - 1, digits);
+        if (part == 0) return false;
+        at += 1 + part;
+    }
+    if (at < n && (s[at] | 32) == 'e') {
+        at++;
+        if (at < n && (s[at] == '+' || s[at] == '-')) at++;
+        size_t power = span(s + at, n - at, digits);
+        if (power == 0) return false;
+        at += power;
+    }
+    return at == n;
+}
+
+void rows_out_number_text(rows_out *o, const char *s, size_t n) {
+    char text[32];
+    if (o->form == OUT_CSV || n >= sizeof text || !is_json_number(s, n)) {
+        rows_out_text(o, s, n);
+        return;
+    }
+    memcpy(text, s, n);
+    text[n] = 0;
+    begin_cell(o);
+    json_put_raw(&o->json, text);
 }
 
 void rows_out_number(rows_out *o, double v) {

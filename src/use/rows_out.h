@@ -16,7 +16,9 @@ souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool
 void rows_out_column(rows_out *o, const char *name); /* header, in order */
 souk_status rows_out_header_done(rows_out *o, souk_error *err);
 void rows_out_text(rows_out *o, const char *s, size_t n); /* cells, in order */
-void rows_out_number(rows_out *o, double v);              /* shortest text that reads back; empty (null) for NaN */
+/* A cell of a number column as it was read: in JSON a number, where it is written like one. */
+void rows_out_number_text(rows_out *o, const char *s, size_t n);
+void rows_out_number(rows_out *o, double v); /* shortest text that reads back; empty (null) for NaN */
 souk_status rows_out_row_done(rows_out *o, souk_error *err);
 souk_status rows_out_commit(rows_out *o, souk_error *err); /* frees o in every case */
 void rows_out_abandon(rows_out *o);                        /* NULL is a no-op */
