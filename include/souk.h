@@ -214,6 +214,9 @@ typedef struct souk_predict_options {
     const char *as;   /* NULL: by the extension of `out`; "csv", "jsonl", or "json" (one object) */
     double threshold; /* binary: NaN: the model's own */
     int threads;
+    bool (*progress)(void *context, int64_t rows); /* after some thousands of rows; false: nothing is left at `out`, and
+                                                      SOUK_INTERRUPTED; NULL: not asked */
+    void *context;
 } souk_predict_options;
 SOUK_API souk_predict_options souk_predict_options_default(void);
 typedef struct souk_predict_summary {

@@ -258,12 +258,36 @@ static void test_tokenizer(void **state) {
     souk_tokenizer_free(u);
 }
 
+/* ---- a prediction that is stopped leaves the earlier file and nothing else ---- */
+
+static bool stop_after_rows(void *context, int64_t rows) {
+    *(int64_t *)context = rows;
+    return false;
+}
+
+static void test_predict_stops(void **state) {
+    souk_predict_options o = souk_predict_options_default();
+    souk_error err = {0};
+    int64_t rows = 0;
+    (void)state;
+    o.out = "stopped.csv";
+    o.progress = stop_after_rows;
+    o.context = &rows;
+    assert_int_equal(souk_predict(model, "reviews.csv", &o, NULL, &err), SOUK_INTERRUPTED);
+    assert_true(rows > 0);
+    assert_null(fopen("stopped.csv", "r"));
+    o.progress = NULL;
+    assert_int_equal(souk_predict(model, "reviews.csv", &o, NULL, &err), SOUK_OK);
+    assert_int_equal(remove("stopped.csv"), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_threads_share_a_model),
                                        cmocka_unit_test(test_layer_by_layer),
                                        cmocka_unit_test(test_net_misuse),
                                        cmocka_unit_test(test_callback_stops),
                                        cmocka_unit_test(test_mistakes),
+                                       cmocka_unit_test(test_predict_stops),
                                        cmocka_unit_test(test_tokenizer)};
     return cmocka_run_group_tests_name("api", tests, setup, teardown);
 }

@@ -286,10 +286,10 @@ static void says_what_is_wrong(void **state) {
                    number = feature("label", FEATURE_NUMBER);
     feature_config x = feature("x", FEATURE_NUMBER), text = feature("x", FEATURE_TEXT);
     assert_says(refusal(NULL, &label, "label\n1\n1\n1\n"),
-                "data.csv: column \"label\" has one value (\"1\") in all 3 rows: there is nothing to learn");
+                "data.csv: column \"label\" has one value (\"1\") in all 3 training rows: there is nothing to learn");
     assert_says(refusal(NULL, &category, "label\nspam\nspam\n"), "one value (\"spam\")");
     assert_says(refusal(NULL, &number, "label\n2.5\n2.5\n"), "one value (\"2.5\")");
-    assert_says(refusal(NULL, &label, "label,x\n,1\n,2\n"), "is empty in all 2 rows");
+    assert_says(refusal(NULL, &label, "label,x\n,1\n,2\n"), "is empty in all 2 training rows");
     assert_says(refusal(NULL, &label, "label\na\nb\nc\n"), "has 3 values (a, b, c), and a binary feature has two");
     label.positive = "maybe";
     assert_says(refusal(NULL, &label, "label\na\nb\n"), "\"maybe\" is not one of its two values, \"a\" and \"b\"");

@@ -48,6 +48,7 @@ int cli_write(const char *path, const char *text);
 /* progress.c */
 void progress_begin(bool quiet); /* also takes over SIGINT */
 bool progress_show(void *context, const souk_progress *p);
+bool progress_rows(void *context, int64_t rows); /* false after SIGINT */
 
 int cmd_train(const args *a);
 int cmd_evaluate(const args *a);

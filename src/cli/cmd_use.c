@@ -40,6 +40,10 @@ int cmd_predict(const args *a) {
     o.threads = (int)args_int(a, "--threads", 0);
     bool json = args_flag(a, "--json"), to_file = o.out && strcmp(o.out, "-");
     if (json && !to_file) o.as = "json";
+    if (to_file && strcmp(a->positional[1], "-")) { /* else Ctrl-C ends the program at once: nothing is half written */
+        progress_begin(true);
+        o.progress = progress_rows;
+    }
     if (souk_model_load(a->positional[0], &model, &err) != SOUK_OK) return cli_fail(&err);
     int status = 0;
     if (souk_predict(model, a->positional[1], &o, &s, &err) != SOUK_OK)

@@ -79,3 +79,8 @@ bool progress_show(void *context, const souk_progress *p) {
     if (interrupted && live && !silent) fputs("\r\033[K", stderr);
     return !interrupted;
 }
+
+bool progress_rows(void *context, int64_t rows) {
+    (void)context, (void)rows;
+    return !interrupted;
+}

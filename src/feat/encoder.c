@@ -46,13 +46,15 @@ souk_status cells_one_value(const cells *c, const char *value, souk_error *err) 
                        "%s: there are no rows to learn \"%s\" from: look at the file, and at --where if it was given",
                        c->source, name);
     if (!value)
-        return err_set(err, SOUK_INPUT,
-                       "%s: column \"%s\" is empty in all %lld rows: there is nothing to learn; choose another target",
-                       c->source, name, (long long)c->n);
-    return err_set(err, SOUK_INPUT,
-                   "%s: column \"%s\" has one value (\"%.60s\") in all %lld rows: there is nothing to learn; choose "
-                   "another target, or give rows of other outcomes too",
-                   c->source, name, value, (long long)c->n);
+        return err_set(
+            err, SOUK_INPUT,
+            "%s: column \"%s\" is empty in all %lld training rows: there is nothing to learn; choose another target",
+            c->source, name, (long long)c->n);
+    return err_set(
+        err, SOUK_INPUT,
+        "%s: column \"%s\" has one value (\"%.60s\") in all %lld training rows: there is nothing to learn; choose "
+        "another target, or give rows of other outcomes too",
+        c->source, name, value, (long long)c->n);
 }
 
 souk_status encoder_bad_json(const encoder *e, const char *member, souk_error *err) {

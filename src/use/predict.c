@@ -59,6 +59,7 @@ typedef struct predict_job {
     pool *pool;
     rows_out *out;
     double threshold;
+    const souk_predict_options *options;
     const char *data;
     const char *text_name; /* bare lines: the name that the one column gets */
 } predict_job;
@@ -176,6 +177,10 @@ static souk_status predict_rows(predict_job *j, table_reader *r, souk_predict_su
         table_free(t);
         if (status != SOUK_OK || n == 0) return status;
         summary->rows += n;
+        const souk_predict_options *o = j->options;
+        if (o->progress && !o->progress(o->context, summary->rows))
+            return err_set(err, SOUK_INTERRUPTED, "interrupted after %lld rows; %s is as it was",
+                           (long long)summary->rows, o->out ? o->out : "the output");
     }
 }
 
@@ -184,7 +189,7 @@ souk_status predict_stream(const model *m, const char *data, const souk_predict_
     souk_status status = SOUK_OK;
     const char **types = NULL;
     table_reader *reader = NULL;
-    predict_job j = {.m = m, .threshold = options->threshold, .data = data};
+    predict_job j = {.m = m, .threshold = options->threshold, .options = options, .data = data};
     souk_predict_summary local;
     double started = clock_seconds();
     if (!summary) summary = &local;

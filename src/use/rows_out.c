@@ -61,6 +61,7 @@ souk_status rows_out_open(rows_out **out, const char *path, const char *as, bool
     o->delimiter = ends_with(path, ".tsv") ? '\t' : ',';
     o->excel = excel;
     buf_init(&o->line, 0);
+    fs_sweep(path);
     souk_status status = fs_create(&o->file, path, err);
     if (status != SOUK_OK) {
         mem_free(o);
