@@ -58,11 +58,12 @@ souk_status clock_memory_check(size_t need, const char *what, souk_error *err) {
     if (pages <= 0 || page <= 0 || !size_mul((size_t)pages, (size_t)page, &most)) most = SIZE_MAX;
     most = v2 < most ? v2 : most;
     most = v1 < most ? v1 : most;
-    if (need <= most) return SOUK_OK;
+    size_t live = (size_t)mem_live_bytes();
+    if (need <= most && live <= most - need) return SOUK_OK;
     return err_set(err, SOUK_REFUSED,
-                   "%s would need %zu MiB and this machine has %zu MiB of memory: use a smaller batch_size, maxlen, "
-                   "vocabulary or layer",
-                   what, need >> 20, most >> 20);
+                   "%s would need %zu MiB beside %zu MiB in use, and this machine has %zu MiB of memory: use a smaller "
+                   "batch_size, maxlen, vocabulary or layer",
+                   what, need >> 20, live >> 20, most >> 20);
 }
 
 void clock_utc(char dst[24]) {

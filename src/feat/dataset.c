@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "feat/encoder.h"
 
@@ -46,7 +47,9 @@ souk_status dataset_new(dataset **out, int64_t n, int n_inputs, int n_targets, s
 
 souk_status dataset_array_alloc(dataset_array *a, int64_t n, souk_error *err) {
     size_t count;
-    if (!size_mul((size_t)n, (size_t)a->width, &count)) return err_nomem(err, "encoding rows");
+    if (!size_mul((size_t)n, (size_t)a->width, &count) || count > SIZE_MAX / sizeof *a->ids - 1)
+        return err_nomem(err, "encoding rows");
+    TRY(clock_memory_check(count * sizeof *a->ids, "the encoded rows", err));
     if (a->is_ids)
         a->ids = mem_array(count + 1, sizeof *a->ids);
     else

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "train/loop_impl.h"
 
@@ -102,6 +103,9 @@ static souk_status open_optimiser(fit *f, souk_error *err) {
     int count = net_params(n);
     opt_param *p = arena_array(&f->arena, (size_t)count + 1, sizeof *p);
     if (!p) return err_nomem(err, "preparing to train");
+    size_t bytes; /* two states a parameter, and the best weights */
+    if (!size_mul((size_t)net_param_count(n, true), 3 * sizeof(real), &bytes)) bytes = SIZE_MAX;
+    TRY(clock_memory_check(bytes, "the optimiser's state", err));
     for (int i = 0; i < count; i++) {
         const param_def *d = net_param(n, i);
         shape s = shape_make(d->rank, d->d);
