@@ -55,9 +55,9 @@ static souk_status fill(table_reader *r, size_t want, souk_error *err) {
         if (r->sniffed && memchr(r->text + r->n, 0, got)) {
             const char *nul = memchr(r->text + r->n, 0, got);
             int64_t line = line_at(r) + csv_count_lines(r->text, (size_t)(nul - r->text));
-            return err_at(err, SOUK_INPUT, line, -1,
-                          "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv",
-                          file_name(r), (long long)line, file_name(r));
+            return err_at(err, SOUK_INPUT, line, -1, "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000'%s",
+                          file_name(r), (long long)line,
+                          strcmp(file_name(r), shown("-")) ? " < FILE > clean.csv" : " in the pipe");
         }
         r->n += got;
     }
@@ -105,11 +105,10 @@ static souk_status take_names(table_reader *r, const batch *b, int n, bool heade
         if (at < 0)
             status = err_nomem(err, "reading a header");
         else if (!is_new)
-            status =
-                err_at(err, SOUK_INPUT, 1, -1,
-                       "%s: two columns are named \"%s\" (the %lldth and the %dth); give each its own name, or read "
-                       "with --no-header if the first line is data",
-                       file_name(r), r->names[i], (long long)at + 1, i + 1);
+            status = err_at(err, SOUK_INPUT, 1, -1,
+                            "%s: two columns are named \"%s\" (number %lld and number %d); give each its own name, or "
+                            "read with --no-header if the first line is data",
+                            file_name(r), r->names[i], (long long)at + 1, i + 1);
     }
     map_free(seen);
     return status;

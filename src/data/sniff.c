@@ -284,12 +284,11 @@ souk_status sniff_encoding(const char *path, const char *text, size_t n, souk_er
         name = "UTF-16BE";
     if (name)
         return err_at(err, SOUK_INPUT, 1, 0,
-                      "%s is %s, and tables are read as UTF-8; convert it: iconv -f %s -t UTF-8 %s > utf8.csv", path,
-                      name, name, path);
+                      "%s is %s, and tables are read as UTF-8; convert it: iconv -f %s -t UTF-8%s", path, name, name,
+                      strcmp(path, "standard input") ? " FILE > utf8.csv" : " in the pipe");
     const char *nul = memchr(text, 0, n);
     if (!nul) return SOUK_OK;
     int64_t line = 1 + csv_count_lines(text, (size_t)(nul - text));
-    return err_at(err, SOUK_INPUT, line, nul - text,
-                  "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000' < %s > clean.csv", path,
-                  (long long)line, path);
+    return err_at(err, SOUK_INPUT, line, nul - text, "%s:%lld: a NUL byte; text has none. Remove them: tr -d '\\000'%s",
+                  path, (long long)line, strcmp(path, "standard input") ? " < FILE > clean.csv" : " in the pipe");
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/map.h"
 
 static const char *const type_names[] = {"number", "binary", "category", "text", "date", "id", "empty"};
@@ -36,9 +37,23 @@ column *table_column(const table *t, const char *name) {
     return NULL;
 }
 
+/* Nothing is near: a few names help more than a count. */
+static souk_status no_column(const table *t, const char *name, const char *where, souk_error *err) {
+    enum { SHOWN = 8 };
+    buf list;
+    buf_init(&list, 0);
+    for (int i = 0; i < t->n_columns && i < SHOWN; i++) buf_printf(&list, "%s%.40s", i ? ", " : "", t->columns[i].name);
+    if (t->n_columns > SHOWN) buf_printf(&list, " … (%d in all)", t->n_columns);
+    souk_status status =
+        err_set(err, SOUK_INPUT, "%s: no column \"%s\"; its columns are: %s", where, name, list.data ? list.data : "");
+    buf_clear(&list);
+    return status;
+}
+
 souk_status table_require(const table *t, const char *name, const char *where, column **out, souk_error *err) {
     *out = table_column(t, name);
     if (*out) return SOUK_OK;
+    if (!strcmp(where, "-")) where = "standard input";
     const char **names = mem_array((size_t)t->n_columns + 1, sizeof *names);
     if (!names) return err_nomem(err, "looking for a column");
     for (int i = 0; i < t->n_columns; i++) names[i] = t->columns[i].name;
@@ -47,8 +62,7 @@ souk_status table_require(const table *t, const char *name, const char *where, c
     if (nearest)
         status = err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", where, name, nearest);
     else
-        status = err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", where, name,
-                         t->n_columns, t->n_columns > 0 ? names[0] : "");
+        status = no_column(t, name, where, err);
     mem_free(names);
     return status;
 }

@@ -175,7 +175,11 @@ static void column_operand(parser *ps, operand *o) {
         return;
     }
     const char *nearest = err_nearest(ps->value, ps->names, ps->n_names);
-    if (nearest)
+    if (strcasecmp(ps->value, "null") == 0)
+        FAIL(ps, SOUK_INPUT, ps->start,
+             "--where, character %lld: nothing compares with null: write `COLUMN is null` or `is not null`",
+             (long long)(ps->start - ps->text) + 1);
+    else if (nearest)
         FAIL(ps, SOUK_INPUT, ps->start, "--where, character %lld: no column \"%s\"; the nearest is \"%s\"",
              (long long)(ps->start - ps->text) + 1, ps->value, nearest);
     else
