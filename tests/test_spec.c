@@ -462,7 +462,7 @@ static void test_round_trip(void **state) {
 static void test_sets(void **state) {
     (void)state;
     spec *s = parse_set(example,
-                        (const char *const[]){"trainer.epochs=3", "input_features.0.encoder.units=64",
+                        (const char *const[]){"trainer.epochs=3", "input_features[0].encoder.units=64",
                                               "input_features.review.preprocessing.pad_sequences.maxlen=7",
                                               "combiner.layers=[{type: dense, units: 5}]",
                                               "trainer.validation_split=", "trainer.early_stopping.patience=9", NULL});

@@ -1,6 +1,7 @@
 /* spec_set - overrides from the command line: "trainer.epochs=3" put into the tree before anything is checked.
  *
- * A path is keys joined by dots. In a list a step is an index ("input_features.0"), or a feature's name
+ * A path is keys joined by dots. In a list a step is an index ("input_features.0" or "input_features[0]", as messages
+ * write it), or a feature's name
  * ("input_features.review"), which may hold dots itself: the name that fits is taken as a whole. Groups that are
  * missing are made; the value is read as YAML, so that lists and groups can be given too. Whether the key exists is
  * then found out as for the file, and errors quote the setting. */
@@ -46,6 +47,17 @@ static souk_status no_element(const yaml_value *list, const char *origin, const 
                    list->n);
 }
 
+/* "list[0].key" becomes "list.0.key"; other brackets belong to names. */
+static void open_brackets(char *path) {
+    for (char *p = path, *end; (p = strchr(p, '[')) != NULL; p++) {
+        size_t digits = strspn(p + 1, "0123456789");
+        end = p + 1 + digits;
+        if (p == path || digits == 0 || *end != ']' || (end[1] && end[1] != '.' && end[1] != '[')) continue;
+        *p = '.';
+        memmove(end, end + 1, strlen(end + 1) + 1);
+    }
+}
+
 souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err) {
     const char *equals = strchr(setting, '=');
     if (!equals || equals == setting)
@@ -53,6 +65,7 @@ souk_status spec_set(yaml_tree *t, const char *setting, souk_error *err) {
     char *path = mem_strndup(setting, (size_t)(equals - setting)), *origin = mem_printf("--set %s", setting);
     souk_status status = path && origin ? SOUK_OK : err_nomem(err, "reading a setting");
     yaml_value *at = yaml_root(t), *value = NULL;
+    if (path) open_brackets(path);
     if (status == SOUK_OK) status = yaml_parse_into(t, &value, equals + 1, origin, err);
     for (const char *step = path; status == SOUK_OK && step;) {
         size_t n, index;
