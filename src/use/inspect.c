@@ -2,6 +2,7 @@
  * and the record of its training. Nothing is run. */
 #include <string.h>
 
+#include "base/json.h"
 #include "model/sizing.h"
 #include "use/evaluate.h"
 
@@ -26,6 +27,58 @@ static void inspect_features(const model *m, buf *out) {
     }
 }
 
+/* ---- the record of training ---- */
+
+static long long record_int(const json_value *object, const char *key) {
+    int64_t v = 0;
+    json_int(json_get(object, key), &v);
+    return (long long)v;
+}
+
+static void record_metrics(const json_value *judged, buf *out) {
+    void *it = NULL;
+    const char *name;
+    const json_value *value, *intervals = json_get(judged, "intervals");
+    while (json_next(json_get(judged, "metrics"), &it, &name, &value)) {
+        const json_value *interval = json_get(intervals, name);
+        double v, low, high;
+        buf_printf(out, "    %-18s", name);
+        if (json_number(value, &v))
+            buf_printf(out, " %10.4f", v);
+        else
+            buf_str(out, " undefined");
+        if (json_number(json_index(interval, 0), &low) && json_number(json_index(interval, 1), &high))
+            buf_printf(out, "   95 %% interval %.4f to %.4f", low, high);
+        buf_char(out, '\n');
+    }
+}
+
+/* As recipe_record wrote it; what is not there is passed over. */
+static souk_status inspect_record(const char *text, buf *out, souk_error *err) {
+    json_doc *doc;
+    bool refitted = false;
+    void *it = NULL;
+    const char *name;
+    const json_value *judged;
+    TRY(json_parse(&doc, text, strlen(text), 0, err));
+    const json_value *r = json_root(doc), *rows = json_get(r, "rows");
+    const char *of = json_string(json_get(r, "metrics_of"));
+    json_bool(json_get(r, "refitted_on_all_rows"), &refitted);
+    buf_printf(out, "\ntraining record\n  rows: %lld train, %lld validation, %lld test, %lld rejected\n",
+               record_int(rows, "train"), record_int(rows, "validation"), record_int(rows, "test"),
+               record_int(rows, "rejected"));
+    buf_printf(out, "  epochs: %zu, the best was %lld%s\n", json_length(json_get(r, "history")),
+               record_int(r, "best_epoch"), refitted ? "; then fitted again on all rows" : "");
+    if (of) buf_printf(out, "  metrics of the %s rows\n", of);
+    record_metrics(r, out);
+    while (json_next(json_get(r, "outputs"), &it, &name, &judged)) {
+        buf_printf(out, "   %s\n", name);
+        record_metrics(judged, out);
+    }
+    json_free(doc);
+    return SOUK_OK;
+}
+
 static souk_status inspect_text(const model *m, buf *out, souk_error *err) {
     sizing one, batch;
     int64_t size = m->spec->trainer.batch_size;
@@ -42,8 +95,7 @@ static souk_status inspect_text(const model *m, buf *out, souk_error *err) {
                (long long)batch.parameters, (long long)batch.trainable, (double)batch.plan_bytes / 1e6,
                batch.flops_forward / 1e6, batch.flops_backward / 1e6, one.flops_forward / 1e6);
     buf_printf(out, "seed %llu, data %s\n", (unsigned long long)m->seed, m->fingerprint);
-    if (m->metrics) buf_printf(out, "training record: %s\n", m->metrics);
-    return SOUK_OK;
+    return m->metrics ? inspect_record(m->metrics, out, err) : SOUK_OK;
 }
 
 static souk_status inspect_json(const model *m, buf *out, souk_error *err) {
