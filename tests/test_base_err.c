@@ -66,6 +66,14 @@ static void long_messages_stay_valid(void **state) {
     }
 }
 
+/* A precision counts bytes, and may cut a character of a name. */
+static void cut_names_stay_valid(void **state) {
+    (void)state;
+    souk_error err = {0};
+    err_set(&err, SOUK_INPUT, "column \"%.4s\", then \"%.5s\" and \"%.1s\"", "很好吃", "café au lait", "é");
+    assert_string_equal(err.message, "column \"很\", then \"café\" and \"\"");
+}
+
 static void nearest_names(void **state) {
     (void)state;
     static const char *const columns[] = {"customer_id", "churned", "revenue", "Région", "lr", "units"};
@@ -103,7 +111,10 @@ static void log_goes_to_the_callback(void **state) {
 int main(void) {
     setlocale(LC_ALL, "de_DE.UTF-8"); /* where it exists, a decimal comma must not show */
     const struct CMUnitTest tests[] = {cmocka_unit_test(statuses_have_text_and_exit),
-                                       cmocka_unit_test(first_error_stays), cmocka_unit_test(long_messages_stay_valid),
-                                       cmocka_unit_test(nearest_names), cmocka_unit_test(log_goes_to_the_callback)};
+                                       cmocka_unit_test(first_error_stays),
+                                       cmocka_unit_test(long_messages_stay_valid),
+                                       cmocka_unit_test(cut_names_stay_valid),
+                                       cmocka_unit_test(nearest_names),
+                                       cmocka_unit_test(log_goes_to_the_callback)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

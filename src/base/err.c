@@ -4,7 +4,8 @@
  * is what the user reads. Formatting goes through num_vformat: a German locale does not turn "0.5" into "0,5".
  * Leaves to others: who prints the message (cli), and which names are candidates (each reader of names).
  *
- * Invariant: a message is always valid as a C string, and is cut only between UTF-8 characters. */
+ * Invariant: a message is always valid as a C string and as UTF-8, and is cut only between characters; so is what a
+ * "%.60s" takes of a name. */
 #include "base/err.h"
 
 #include <assert.h>
@@ -53,6 +54,12 @@ static void format_message(char *dst, size_t capacity, const char *format, va_li
     if (n > 0 && (size_t)n >= capacity) trim_partial(dst, capacity - 1);
 }
 
+/* Takes out bytes that make no character: the front of one that a precision has cut. */
+static void drop_broken(char *text) {
+    size_t n = strlen(text), at = 0;
+    while ((at += utf8_valid_prefix(text + at, n - at)) < n) memmove(text + at, text + at + 1, n-- - at);
+}
+
 static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format,
                              va_list args) __attribute__((format(printf, 5, 0)));
 static souk_status set_error(souk_error *err, souk_status code, int64_t line, int64_t byte, const char *format,
@@ -63,6 +70,7 @@ static souk_status set_error(souk_error *err, souk_status code, int64_t line, in
     err->line = line;
     err->byte = byte;
     format_message(err->message, sizeof err->message, format, args);
+    drop_broken(err->message);
     return code;
 }
 
