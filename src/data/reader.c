@@ -462,11 +462,7 @@ done:
 /* ---- opening ---- */
 
 static souk_status unknown_column(const table_reader *r, const char *name, souk_error *err) {
-    const char *nearest = err_nearest(name, (const char *const *)r->names, (size_t)r->n_names);
-    if (nearest)
-        return err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", shown(r->path), name, nearest);
-    return err_set(err, SOUK_INPUT, "%s: no column \"%s\" among its %d (the first is \"%s\")", shown(r->path), name,
-                   r->n_names, r->names[0]);
+    return table_no_column((const char *const *)r->names, r->n_names, name, shown(r->path), err);
 }
 
 static int find_name(const table_reader *r, const char *name) {

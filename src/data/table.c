@@ -37,13 +37,14 @@ column *table_column(const table *t, const char *name) {
     return NULL;
 }
 
-/* Nothing is near: a few names help more than a count. */
-static souk_status no_column(const table *t, const char *name, const char *where, souk_error *err) {
-    enum { SHOWN = 8 };
+souk_status table_no_column(const char *const *names, int n, const char *name, const char *where, souk_error *err) {
+    enum { SHOWN = 8 }; /* a few names help more than a count */
+    const char *nearest = err_nearest(name, names, (size_t)n);
+    if (nearest) return err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", where, name, nearest);
     buf list;
     buf_init(&list, 0);
-    for (int i = 0; i < t->n_columns && i < SHOWN; i++) buf_printf(&list, "%s%.40s", i ? ", " : "", t->columns[i].name);
-    if (t->n_columns > SHOWN) buf_printf(&list, " … (%d in all)", t->n_columns);
+    for (int i = 0; i < n && i < SHOWN; i++) buf_printf(&list, "%s%.40s", i ? ", " : "", names[i]);
+    if (n > SHOWN) buf_printf(&list, " … (%d in all)", n);
     souk_status status =
         err_set(err, SOUK_INPUT, "%s: no column \"%s\"; its columns are: %s", where, name, list.data ? list.data : "");
     buf_clear(&list);
@@ -53,16 +54,10 @@ static souk_status no_column(const table *t, const char *name, const char *where
 souk_status table_require(const table *t, const char *name, const char *where, column **out, souk_error *err) {
     *out = table_column(t, name);
     if (*out) return SOUK_OK;
-    if (!strcmp(where, "-")) where = "standard input";
     const char **names = mem_array((size_t)t->n_columns + 1, sizeof *names);
     if (!names) return err_nomem(err, "looking for a column");
     for (int i = 0; i < t->n_columns; i++) names[i] = t->columns[i].name;
-    const char *nearest = err_nearest(name, names, (size_t)t->n_columns);
-    souk_status status;
-    if (nearest)
-        status = err_set(err, SOUK_INPUT, "%s: no column \"%s\"; the nearest is \"%s\"", where, name, nearest);
-    else
-        status = no_column(t, name, where, err);
+    souk_status status = table_no_column(names, t->n_columns, name, strcmp(where, "-") ? where : "standard input", err);
     mem_free(names);
     return status;
 }

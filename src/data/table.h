@@ -87,6 +87,8 @@ void table_free(table *t);
 column *table_column(const table *t, const char *name); /* NULL: none */
 /* The same, with the error that names the nearest column. `where` names the source for the message. */
 souk_status table_require(const table *t, const char *name, const char *where, column **out, souk_error *err);
+/* That error, for names [n]. */
+souk_status table_no_column(const char *const *names, int n, const char *name, const char *where, souk_error *err);
 const char *column_text(const column *c, int64_t row, size_t *len); /* text storage only */
 const char *column_type_name(column_type type);                     /* "number", "binary", … */
 bool column_type_parse(const char *name, column_type *out);
