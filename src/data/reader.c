@@ -68,7 +68,7 @@ static souk_status fill(table_reader *r, size_t want, souk_error *err) {
 
 static souk_status more(table_reader *r, souk_error *err) {
     size_t held = r->n - r->pos, step = held > READ_SIZE ? held : READ_SIZE;
-    if (r->o.read_size > 0) step = (size_t)r->o.read_size;
+    if (r->o.read_size > 0) step = (size_t)r->o.read_size + held / 4; /* a long row still arrives in few steps */
     return fill(r, held + step, err);
 }
 
