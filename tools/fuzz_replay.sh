@@ -15,7 +15,7 @@ for target in "$build"/fuzz_*; do
     scratch=$build/scratch/$name
     rm -rf "$scratch"
     mkdir -p "$scratch"
-    if "$target" -runs="$runs" -seed=20261124 -timeout=10 -rss_limit_mb=1024 -print_final_stats=0 -artifact_prefix="$build/findings/$name-" "$scratch" "$corpus" >"$scratch.log" 2>&1; then
+    if "$target" -runs="$runs" -seed=20261124 -timeout=10 -rss_limit_mb=2048 -print_final_stats=0 -artifact_prefix="$build/findings/$name-" "$scratch" "$corpus" >"$scratch.log" 2>&1; then
         echo "$name: $(ls "$corpus" | wc -l) corpus files and $runs mutated inputs without a finding"
         good=$((good + 1))
     else
